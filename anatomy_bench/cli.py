@@ -1,0 +1,160 @@
+"""The command line: the same claims without pytest."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import click
+import typer
+
+from anatomy_bench.errors import AnatomyError
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.option_help import HELP
+from anatomy_bench.options import DEFAULT_MODEL, Options
+
+app = typer.Typer(
+    name="anatomy-bench",
+    help="Turn the findings of papers on transformer layer anatomy into verdicts on a model.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+DType = Literal["float32", "bfloat16"]
+ModelOption = Annotated[str, typer.Option("--model", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])]
+RevisionOption = Annotated[str | None, typer.Option("--revision", help=HELP["revision"])]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help=HELP["device"])]
+DTypeOption = Annotated[DType, typer.Option("--dtype", help=HELP["dtype"])]
+ProfileOption = Annotated[Profile | None, typer.Option("--profile", help=HELP["profile"])]
+CorpusOption = Annotated[Path | None, typer.Option("--corpus", metavar="FILE", help=HELP["corpus"])]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help=HELP["seed"])]
+FreshOption = Annotated[bool, typer.Option("--fresh", help=HELP["fresh"])]
+RemoteCodeOption = Annotated[bool, typer.Option("--trust-remote-code", help=HELP["trust_remote_code"])]
+PickledOption = Annotated[bool, typer.Option("--allow-pickled-weights", help=HELP["allow_pickled_weights"])]
+UntrainedOption = Annotated[bool, typer.Option("--allow-untrained", help=HELP["allow_untrained"])]
+
+
+@app.command()
+def verify(
+    model: ModelOption = DEFAULT_MODEL,
+    revision: RevisionOption = None,
+    device: DeviceOption = "auto",
+    dtype: DTypeOption = "float32",
+    profile: ProfileOption = None,
+    corpus: CorpusOption = None,
+    seed: SeedOption = 0,
+    fresh: FreshOption = False,
+    trust_remote_code: RemoteCodeOption = False,
+    allow_pickled_weights: PickledOption = False,
+    allow_untrained: UntrainedOption = False,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help=HELP["report"])] = None,
+    expected: Annotated[Path | None, typer.Option(metavar="FILE", help=HELP["expected"])] = None,
+    record_expected: Annotated[bool, typer.Option("--record-expected", help=HELP["record_expected"])] = False,
+    strict: Annotated[bool, typer.Option("--strict", help=HELP["strict"])] = False,
+) -> None:
+    """Judge every claim on a model and print the verdict table."""
+    from anatomy_bench.expected import Outcome
+    from anatomy_bench.findings import all_claims, all_findings
+    from anatomy_bench.judging import Judging
+    from anatomy_bench.ledger import judged_findings, make_ledger
+    from anatomy_bench.report.terminal import next_steps, subject_lines, verdict_table
+
+    options = Options(
+        model, revision, device, dtype, profile, corpus, seed, fresh,
+        trust_remote_code, allow_pickled_weights, allow_untrained,
+    )  # fmt: skip
+    run = _run(options)
+    judging = Judging(run, root=Path.cwd(), expected=expected, record=record_expected)
+    run.prepare()
+    typer.echo("\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)))
+    judged = {claim.id: judging.judge(claim) for claim in all_claims().values()}
+    verdicts = {claim_id: each.verdict for claim_id, each in judged.items()}
+    outcomes = {claim_id: each.outcome for claim_id, each in judged.items()}
+    if record_expected:
+        judging.write_record(verdicts)
+    if report is not None:
+        from anatomy_bench.report.writing import write_report
+
+        write_report(make_ledger(all_findings(), verdicts, run.measurements), report)
+    findings = judged_findings(all_findings(), verdicts)
+    typer.echo(verdict_table(findings, outcomes, colour=sys.stdout.isatty()))
+    typer.echo(next_steps(outcomes))
+    if strict and Outcome.FAILED in outcomes.values():
+        raise typer.Exit(1)
+
+
+@app.command()
+def measure(
+    experiment: Annotated[str, typer.Argument(help="name of an experiment, such as ablation or structure")],
+    model: ModelOption = DEFAULT_MODEL,
+    revision: RevisionOption = None,
+    device: DeviceOption = "auto",
+    dtype: DTypeOption = "float32",
+    profile: ProfileOption = None,
+    corpus: CorpusOption = None,
+    seed: SeedOption = 0,
+    fresh: FreshOption = False,
+    trust_remote_code: RemoteCodeOption = False,
+    allow_pickled_weights: PickledOption = False,
+    allow_untrained: UntrainedOption = False,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help=HELP["json"])] = None,
+) -> None:
+    """Make one experiment's measurement."""
+    from anatomy_bench.atomic import write_atomically
+    from anatomy_bench.claim import Need
+    from anatomy_bench.experiments import get_experiment
+    from anatomy_bench.record import to_json
+
+    options = Options(
+        model, revision, device, dtype, profile, corpus, seed, fresh,
+        trust_remote_code, allow_pickled_weights, allow_untrained,
+    )  # fmt: skip
+    get_experiment(experiment)
+    run = _run(options)
+    run.prepare()
+    measurement = run.measure(Need(experiment))
+    if json == "-":
+        typer.echo(to_json(measurement, indent=2))
+    elif json is not None:
+        write_atomically(Path(json), to_json(measurement, indent=2) + b"\n")
+    else:
+        from tabulate import tabulate
+
+        headers, rows = measurement.table()
+        typer.echo(tabulate(rows, headers, disable_numparse=True))
+
+
+@app.command()
+def claims(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
+    """List every claim: id, place, statement, published value, criterion, kind."""
+    from anatomy_bench.report.contents import contents_json, contents_text
+
+    typer.echo(contents_json() if json else contents_text())
+
+
+def _run(options: Options) -> Any:
+    from anatomy_bench.progress import progress_for_terminal
+    from anatomy_bench.run import Run
+
+    return Run(options, progress_for_terminal())
+
+
+def main() -> None:
+    """Run a command; a user's error is one line and its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except AnatomyError as error:
+        _fail(str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        _fail(error.format_message().splitlines()[0], 2)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    one_line = " ".join(message.split())
+    print(f"anatomy-bench: {one_line}", file=sys.stderr)
+    sys.exit(exit_code)

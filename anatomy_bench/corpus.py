@@ -1,0 +1,54 @@
+"""Texts that models are scored on."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from anatomy_bench.errors import UsageError
+
+DEFAULT_CORPUS = "ten"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sentences, each scored by itself.
+
+    Attributes:
+        name: `ten`, `wide`, … or the file's name.
+        sentences: one text each, none empty.
+    """
+
+    name: str
+    sentences: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the sentences."""
+        return hashlib.sha256("\n".join(self.sentences).encode()).hexdigest()
+
+
+def load_corpus(name: str) -> Corpus:
+    """One of the corpora written for this project (`anatomy_bench/data/`)."""
+    text = resources.files("anatomy_bench").joinpath("data", f"{name}.txt").read_text(encoding="utf-8")
+    return Corpus(name, tuple(text.splitlines()))
+
+
+def read_corpus(path: Path) -> Corpus:
+    """Read a corpus file: UTF-8, one text a line, blank lines skipped.
+
+    Raises:
+        UsageError: no such file, not text, or no text in it.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read corpus {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"corpus {path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    if "\0" in text:
+        raise UsageError(f"corpus {path} is a binary file; give a text file with one text a line")
+    sentences = tuple(line.strip() for line in text.split("\n") if line.strip())
+    if not sentences:
+        raise UsageError(f"corpus {path} is empty; give one text a line")
+    return Corpus(path.name, sentences)

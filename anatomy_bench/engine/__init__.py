@@ -1,0 +1,1 @@
+"""The hot path: how interventions are carried out and scored."""

@@ -1,0 +1,26 @@
+"""The plain reference: one variant, one sentence, one forward pass at a time.
+
+Every fast path is held against this one in the tests and in the benchmarks.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from anatomy_bench.engine.stack import LayerStack
+from anatomy_bench.interventions import Intervention
+
+
+def sentence_nll_nats(model: Any, sentence: Sequence[int]) -> float:
+    """Negative log-likelihood of a sentence's tokens after the first, in nats, by one plain forward pass."""
+    input_ids = torch.tensor([list(sentence)], device=next(model.parameters()).device)
+    with torch.inference_mode():
+        logits = model(input_ids=input_ids, use_cache=False).logits[0, :-1].float()
+    return float(torch.nn.functional.cross_entropy(logits, input_ids[0, 1:], reduction="sum"))
+
+
+def score(stack: LayerStack, sentences: Sequence[Sequence[int]], intervention: Intervention) -> list[float]:
+    """Negative log-likelihood of each sentence, in nats, with the intervention carried out in place."""
+    with stack.applied(intervention):
+        return [sentence_nll_nats(stack.model, sentence) for sentence in sentences]

@@ -1,0 +1,158 @@
+"""A model's decoder layers, each of which can be changed, passed by or intercepted."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anatomy_bench.errors import UnfitModelError
+from anatomy_bench.interventions import Intervention
+
+Forward = Callable[..., Any]
+
+
+class LayerStack:
+    """The decoder layers of a model.
+
+    Attributes:
+        model: the whole model.
+        layers: its decoder layers, first to last.
+    """
+
+    def __init__(self, model: Any, layers: Sequence[nn.Module]) -> None:
+        """Run two tokens through the model to see how it calls its layers; change nothing.
+
+        Raises:
+            UnfitModelError: the model does not call each layer once, in order, on hidden states.
+        """
+        self.model = model
+        self.layers = tuple(layers)
+        self._output_form = self._observe_calls()
+
+    def _observe_calls(self) -> int | None:
+        """Length of the tuple that the layers return, or `None` if they return bare hidden states."""
+        calls: list[int] = []
+        outputs: list[Any] = []
+
+        def observed(index: int, forward: Forward) -> Forward:
+            def run(*args: Any, **kwargs: Any) -> Any:
+                calls.append(index)
+                outputs.append(forward(*args, **kwargs))
+                return outputs[-1]
+
+            return run
+
+        with self.forwards(observed), torch.inference_mode():
+            self.model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=self.device), use_cache=False)
+        forms = {len(output) if isinstance(output, tuple) else None for output in outputs}
+        if calls != list(range(len(self.layers))) or len(forms) != 1:
+            raise UnfitModelError(
+                f"{type(self.model).__name__} does not call its {len(self.layers)} layers once each, in order; "
+                "its architecture is not supported"
+            )
+        return forms.pop()
+
+    def as_output(self, hidden: Tensor) -> Any:
+        """Hidden states in the form in which this model's layers return them."""
+        return hidden if self._output_form is None else (hidden, *[None] * (self._output_form - 1))
+
+    def as_hidden(self, output: Any) -> Tensor:
+        """The hidden states in what a layer returned."""
+        hidden: Tensor = output if self._output_form is None else output[0]
+        return hidden
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    def weights_of(self, layer: int) -> Mapping[str, Tensor]:
+        """The layer's parameters by name: the tensors themselves, not copies."""
+        return dict(self.layers[layer].named_parameters())
+
+    def replacement(self, intervention: Intervention, layer: int) -> Mapping[str, Tensor] | None:
+        """The weights that the intervention gives the layer; `None` if it is passed by.
+
+        Raises:
+            ValueError: no such layer.
+        """
+        if not 0 <= layer < len(self.layers):
+            raise ValueError(f"no layer {layer}: the model has {len(self.layers)}")
+        with torch.no_grad():
+            return intervention.replacement(layer, self.weights_of, len(self.layers))
+
+    @contextmanager
+    def forwards(self, replace: Callable[[int, Forward], Forward | None]) -> Iterator[None]:
+        """Run the layers through other functions for the length of the context.
+
+        Args:
+            replace: from a layer's index and its own forward to the function that takes
+                its place, or `None` to leave it.
+        """
+        with ExitStack() as undo:
+            for index, layer in enumerate(self.layers):
+                substitute = replace(index, layer.forward)
+                if substitute is not None:
+                    undo.callback(_restore_forward, layer, vars(layer).get("forward"))
+                    layer.forward = substitute
+            yield
+
+    @contextmanager
+    def applied(self, intervention: Intervention) -> Iterator[None]:
+        """Change the layers' weights in place; restore every bit on leaving, also when the body raises."""
+        replacements = {layer: self.replacement(intervention, layer) for layer in intervention.touched}
+        passed_by = {layer for layer, weights in replacements.items() if weights is None}
+        originals = {
+            layer: {name: tensor.detach().clone() for name, tensor in self.weights_of(layer).items()}
+            for layer in replacements
+            if layer not in passed_by
+        }
+        # All new weights are computed before any is written: neighbours may both be touched.
+        changed = {
+            layer: {name: tensor.detach().clone() for name, tensor in (weights or {}).items()}
+            for layer, weights in replacements.items()
+            if layer not in passed_by
+        }
+        try:
+            for layer, weights in changed.items():
+                self._write(layer, weights)
+            with self.forwards(lambda index, _: self.pass_by if index in passed_by else None):
+                yield
+        finally:
+            for layer, weights in originals.items():
+                self._write(layer, weights)
+
+    def pass_by(self, *args: Any, **kwargs: Any) -> Any:
+        """A layer's forward that returns its input, in the form in which the layer would return it."""
+        return self.as_output(hidden_input(args, kwargs))
+
+    def _write(self, layer: int, weights: Mapping[str, Tensor]) -> None:
+        parameters = self.weights_of(layer)
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                parameters[name].copy_(tensor)
+
+
+def _restore_forward(layer: nn.Module, previous: Forward | None) -> None:
+    if previous is None:
+        del layer.forward
+    else:
+        layer.forward = previous
+
+
+def hidden_input(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """The hidden states among a decoder layer's arguments: the first, or the one named so."""
+    hidden: Tensor = args[0] if args else kwargs["hidden_states"]
+    return hidden
+
+
+def with_hidden(
+    hidden: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same arguments with other hidden states."""
+    if args:
+        return (hidden, *args[1:]), dict(kwargs)
+    return (), {**kwargs, "hidden_states": hidden}

@@ -1,0 +1,250 @@
+"""Score many interventions in one walk over the layers.
+
+The rows of a batch are the clean sentences and, for every intervention, a copy of
+them. A copy is born at the first layer that its intervention touches, computed there
+with the changed weights from the clean stream; every later layer is shared, so that
+all copies pass it in one batched call. For L layers that makes about 2 L layer calls
+where separate forward passes make L². The model runs its own forward around them, so
+masks, rotary embeddings and sliding windows are the model's own.
+
+Sentences are padded on the right and no attention mask is passed: attention is
+causal (checked when a subject is loaded), so real tokens never see padding.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional
+
+from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
+from anatomy_bench.interventions import Intact, Intervention
+from anatomy_bench.progress import Advance, Progress, SilentProgress
+
+TOKENS_PER_WALK = 16384
+"""Tokens, padding and copies included, that pass a layer in one call: bounds the memory of activations."""
+
+TOKENS_PER_HEAD_CALL = 1024
+"""Positions whose logits exist at the same time: bounds the memory of the vocabulary-sized part."""
+
+VARIANTS_PER_WALK = 64
+"""Interventions scored in one walk."""
+
+_CLEAN = Intact()
+
+
+def sweep(
+    stack: LayerStack,
+    sentences: Sequence[Sequence[int]],
+    variants: Sequence[Intervention],
+    progress: Progress | None = None,
+) -> dict[Intervention, list[float]]:
+    """Score every sentence under every intervention.
+
+    Args:
+        stack: the model's layers.
+        sentences: token ids, at least two each.
+        variants: interventions; `Intact()` is the baseline.
+        progress: where to tell how far the work is.
+
+    Returns:
+        For each intervention the negative log-likelihood of each sentence, in nats, summed over its
+        tokens after the first. The model's weights are never written.
+    """
+    changed = sorted({variant for variant in variants if variant.touched}, key=lambda variant: min(variant.touched))
+    groups = _chunks(changed, VARIANTS_PER_WALK) or [[]]
+    batches = _batches(sentences, TOKENS_PER_WALK // (1 + max(map(len, groups))))
+    nll_nats: dict[Intervention, list[float]] = {variant: [0.0] * len(sentences) for variant in (_CLEAN, *changed)}
+    layer_count = len(stack.layers)
+    steps = sum(layer_count - min(variant.touched) for variant in changed) + layer_count * len(groups)
+    with torch.inference_mode(), (progress or SilentProgress()).stage("scoring", steps * len(batches)) as advance:
+        for batch in batches:
+            padded = _pad([sentences[each] for each in batch], stack.device)
+            for group in groups:
+                scores = _Walk(stack, padded, group, advance).run()
+                for variant, row in scores.items():
+                    for each, value in zip(batch, row, strict=True):
+                        nll_nats[variant][each] = value
+    return {variant: nll_nats[variant] for variant in variants}
+
+
+@dataclass(frozen=True)
+class _Padded:
+    """Sentences of like length, padded on the right.
+
+    Attributes:
+        input_ids: shape (sentences, tokens).
+        is_target: shape (sentences, tokens − 1); whether the token after a position is real.
+    """
+
+    input_ids: Tensor
+    is_target: Tensor
+
+
+class _Walk:
+    """One forward pass of the model with growing rows."""
+
+    def __init__(self, stack: LayerStack, padded: _Padded, variants: Sequence[Intervention], advance: Advance) -> None:
+        self._stack = stack
+        self._padded = padded
+        self._variants = variants
+        self._advance = advance
+        self._alive: list[Intervention] = [_CLEAN]
+        self._inside_layer = False
+
+    def run(self) -> dict[Intervention, list[float]]:
+        """Negative log-likelihood of each sentence, in nats, under each variant and intact."""
+        head = self._stack.model.get_output_embeddings()
+        final: list[Tensor] = []
+
+        def capture(_: Any, args: tuple[Tensor, ...]) -> tuple[Tensor]:
+            final.append(args[0])
+            return (args[0][:1, :1],)  # the model goes on to make logits of one position, not of all
+
+        hook = head.register_forward_pre_hook(capture)
+        try:
+            with self._stack.forwards(self._layer):
+                self._stack.model(input_ids=self._padded.input_ids, use_cache=False)
+        finally:
+            hook.remove()
+        rows = final[0].view(len(self._alive), *self._padded.input_ids.shape, -1)
+        scores = [self._sentence_nll_nats(block) for block in _target_nlls(self._stack, rows, self._padded)]
+        return dict(zip(self._alive, scores, strict=True))
+
+    def _layer(self, index: int, forward: Forward) -> Forward:
+        touching = [variant for variant in self._variants if index in variant.touched]
+
+        def walked(*args: Any, **kwargs: Any) -> Any:
+            if self._inside_layer:  # functional_call comes back to the layer through its own forward
+                return forward(*args, **kwargs)
+            streams = self._streams(hidden_input(args, kwargs))
+            shared = [variant for variant in self._alive if variant not in touching]
+            outputs = [self._shared(forward, [streams[each] for each in shared], args, kwargs)]
+            outputs += [
+                self._changed(index, variant, streams.get(variant, streams[_CLEAN]), args, kwargs)
+                for variant in touching
+            ]
+            self._alive = shared + touching
+            self._advance(len(self._alive))
+            return self._stack.as_output(torch.cat(outputs))
+
+        return walked
+
+    def _streams(self, hidden: Tensor) -> dict[Intervention, Tensor]:
+        """Hidden states, shape (variants alive · sentences, tokens, width), by variant."""
+        return dict(zip(self._alive, hidden.chunk(len(self._alive)), strict=True))
+
+    def _shared(
+        self, forward: Forward, streams: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        """All streams that the layer's own weights serve, in one call."""
+        rows, copies = streams[0].shape[0], len(streams)
+        positional, named = with_hidden(
+            torch.cat(list(streams)), _tiled(args, rows, copies), _tiled(kwargs, rows, copies)
+        )
+        return self._stack.as_hidden(forward(*positional, **named))
+
+    def _changed(
+        self, index: int, variant: Intervention, stream: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        """One stream through the layer as the variant has it."""
+        weights = self._stack.replacement(variant, index)
+        if weights is None:
+            return stream
+        positional, named = with_hidden(stream, args, kwargs)
+        self._inside_layer = True
+        try:
+            return self._stack.as_hidden(functional_call(self._stack.layers[index], dict(weights), positional, named))
+        finally:
+            self._inside_layer = False
+
+    def _sentence_nll_nats(self, target_nll: Tensor) -> list[float]:
+        """Sum over each sentence's targets, given in reading order."""
+        sums = torch.zeros(self._padded.is_target.shape[0], dtype=torch.float64, device=target_nll.device)
+        sentence_of = self._padded.is_target.nonzero()[:, 0]
+        return sums.index_add(0, sentence_of, target_nll.double()).tolist()
+
+
+def _target_nlls(stack: LayerStack, rows: Tensor, padded: _Padded) -> Tensor:
+    """Negative log-likelihood of every real target, in nats.
+
+    Args:
+        stack: whose model has the head.
+        rows: input of the head, shape (variants, sentences, tokens, width).
+        padded: the sentences.
+
+    Returns:
+        Shape (variants, targets).
+    """
+    targets = padded.input_ids[:, 1:][padded.is_target].repeat(rows.shape[0])
+    hidden = rows[:, :, :-1][:, padded.is_target].flatten(0, 1)
+    pieces = [
+        functional.cross_entropy(logits, targets[start : start + len(logits)], reduction="none")
+        for start, logits in _logits(stack, hidden)
+    ]
+    return torch.cat(pieces).view(rows.shape[0], -1)
+
+
+def _logits(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Logits of the given head inputs, a chunk at a time, with the position of each chunk.
+
+    The model's own forward makes them, its layers passed by, so that whatever it does
+    to logits (scaling, soft-capping) is done.
+    """
+    with _head_input(stack.model.get_output_embeddings()) as replace, stack.forwards(lambda *_: stack.pass_by):
+        for start in range(0, len(hidden), TOKENS_PER_HEAD_CALL):
+            replace(hidden[start : start + TOKENS_PER_HEAD_CALL])
+            one_token = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
+            yield start, stack.model(input_ids=one_token, use_cache=False).logits[0].float()
+
+
+@contextmanager
+def _head_input(head: Any) -> Iterator[Any]:
+    """Feed the head what is given instead of what the model computed."""
+    given: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda *_: (given[-1][None],))
+    try:
+        yield lambda hidden: given.__setitem__(slice(None), [hidden])
+    finally:
+        hook.remove()
+
+
+def _tiled(value: Any, rows: int, copies: int) -> Any:
+    """Arguments that hold one entry a row (masks, rotary embeddings), repeated for each copy of the rows."""
+    if copies == 1:
+        return value
+    if isinstance(value, Tensor):
+        is_per_row = value.ndim > 1 and value.shape[0] == rows > 1
+        return value.repeat(copies, *[1] * (value.ndim - 1)) if is_per_row else value
+    if isinstance(value, tuple):
+        return tuple(_tiled(each, rows, copies) for each in value)
+    if isinstance(value, dict):
+        return {key: _tiled(each, rows, copies) for key, each in value.items()}
+    return value
+
+
+def _chunks(items: Sequence[Intervention], size: int) -> list[Sequence[Intervention]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _batches(sentences: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
+    """Indices of sentences of like length, so many that their padded tokens stay within the bound."""
+    batches: list[list[int]] = [[]]
+    for each in sorted(range(len(sentences)), key=lambda index: len(sentences[index])):
+        if batches[-1] and (len(batches[-1]) + 1) * len(sentences[each]) > tokens:
+            batches.append([])
+        batches[-1].append(each)
+    return batches
+
+
+def _pad(sentences: Sequence[Sequence[int]], device: torch.device) -> _Padded:
+    lengths = torch.tensor([len(sentence) for sentence in sentences])
+    input_ids = torch.zeros((len(sentences), int(lengths.max())), dtype=torch.long)
+    for row, sentence in zip(input_ids, sentences, strict=True):
+        row[: len(sentence)] = torch.tensor(list(sentence))
+    is_target = torch.arange(1, input_ids.shape[1])[None] < lengths[:, None]
+    return _Padded(input_ids.to(device), is_target.to(device))

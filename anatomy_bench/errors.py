@@ -1,0 +1,25 @@
+"""Errors that a user can mend; the command line and the plugin print them as one line."""
+
+from typing import ClassVar
+
+
+class AnatomyError(Exception):
+    """An error told in one line that says what to do.
+
+    Attributes:
+        exit_code: what the process ends with (`docs/architecture.md`, exit codes).
+    """
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(AnatomyError):
+    """A bad option, a missing file, an empty corpus."""
+
+    exit_code = 2
+
+
+class UnfitModelError(AnatomyError):
+    """A model on which no measurement would mean anything."""
+
+    exit_code = 3

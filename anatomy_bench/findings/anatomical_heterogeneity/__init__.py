@@ -1,0 +1,3 @@
+"""Anatomical Heterogeneity in Transformer Language Models, arXiv 2603.19348."""
+
+PAPER = "anatomical-heterogeneity"

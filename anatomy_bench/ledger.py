@@ -1,0 +1,151 @@
+"""The ledger of a run: verdicts, and the measurements that they rest on.
+
+Reports are made from it alone, and its measurements can be judged again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from anatomy_bench.atomic import write_atomically
+from anatomy_bench.claim import Claim, Conclusion, Finding, Kind, Need, Verdict, conclude
+from anatomy_bench.errors import UsageError
+from anatomy_bench.experiments import get_experiment
+from anatomy_bench.measurement import Measurement, Provenance, SubjectRecord
+from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
+
+SCHEMA = "anatomy_bench/ledger/1"
+
+
+@dataclass(frozen=True)
+class JudgedClaim(Record):
+    """A claim as it stood when it was judged, with its verdict.
+
+    Attributes:
+        criterion: as a reader writes it.
+    """
+
+    id: str
+    statement: str
+    place: str
+    kind: Kind
+    published: float | None
+    unit: str
+    criterion: str
+    why: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class JudgedFinding(Record):
+    """A finding with its conclusion."""
+
+    id: str
+    paper: str
+    title: str
+    place: str
+    conclusion: Conclusion
+    claims: tuple[JudgedClaim, ...]
+
+
+@dataclass(frozen=True)
+class KeptMeasurement(Record):
+    """A measurement, whole, with what it was made for.
+
+    Attributes:
+        data: the JSON that `anatomy-bench measure` writes.
+    """
+
+    need: Need
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ledger(Record):
+    """A run.
+
+    Attributes:
+        subject: `None` if only claims that need no model were judged.
+        provenance: of the last measurement, likewise.
+        findings: in the paper's order, those judged.
+        measurements: that the verdicts rest on.
+    """
+
+    schema: str
+    subject: SubjectRecord | None
+    provenance: Provenance | None
+    findings: tuple[JudgedFinding, ...]
+    measurements: tuple[KeptMeasurement, ...]
+
+    def measurement(self, need: Need) -> Measurement | None:
+        """The measurement of that need, as it was."""
+        for kept in self.measurements:
+            if kept.need == need:
+                return from_data(get_experiment(need.experiment).measurement_type, kept.data)
+        return None
+
+
+def judged_claim(claim: Claim, verdict: Verdict) -> JudgedClaim:
+    """A claim with its verdict, as ledgers keep it."""
+    return JudgedClaim(
+        claim.id,
+        claim.statement,
+        claim.place,
+        claim.kind,
+        claim.published,
+        claim.unit,
+        str(claim.criterion),
+        claim.why,
+        verdict,
+    )
+
+
+def judged_findings(findings: Sequence[Finding], verdicts: Mapping[str, Verdict]) -> tuple[JudgedFinding, ...]:
+    """Those findings of which at least one claim was judged, with their conclusions."""
+    judged: list[JudgedFinding] = []
+    for finding in findings:
+        claims = [claim for claim in finding.claims if claim.id in verdicts]
+        if claims:
+            conclusion = conclude(finding, [verdicts[claim.id] for claim in claims])
+            kept = tuple(judged_claim(claim, verdicts[claim.id]) for claim in claims)
+            judged.append(JudgedFinding(finding.id, finding.paper, finding.title, finding.place, conclusion, kept))
+    return tuple(judged)
+
+
+def make_ledger(
+    findings: Sequence[Finding], verdicts: Mapping[str, Verdict], measurements: Mapping[Need, Measurement]
+) -> Ledger:
+    """The ledger of a run."""
+    last = next(reversed(list(measurements.values())), None)
+    return Ledger(
+        schema=SCHEMA,
+        subject=last.subject if last else None,
+        provenance=last.provenance if last else None,
+        findings=judged_findings(findings, verdicts),
+        measurements=tuple(KeptMeasurement(need, to_data(made)) for need, made in measurements.items()),
+    )
+
+
+def write_ledger(ledger: Ledger, path: Path) -> None:
+    """Write whole or not at all."""
+    write_atomically(path, to_json(ledger, indent=2) + b"\n")
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read a ledger.
+
+    Raises:
+        UsageError: no such file, or not a ledger of this version.
+    """
+    try:
+        ledger = from_json(Ledger, path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read ledger {path}: {error.strerror}") from None
+    except ValidationError:
+        raise UsageError(f"{path} is not a ledger of this version of anatomy_bench") from None
+    if ledger.schema != SCHEMA:
+        raise UsageError(f"{path} has schema {ledger.schema}; this version reads {SCHEMA}")
+    return ledger

@@ -1,0 +1,52 @@
+"""Progress of long work: stage, count and time left on a terminal, nothing elsewhere."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+"""Tell that so many more steps are done."""
+
+
+class Progress(Protocol):
+    """Where experiments tell how far they are."""
+
+    def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Begin a stage of so many steps."""
+        ...
+
+
+class SilentProgress:
+    """Tells nothing."""
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
+        """Begin a stage that nobody watches."""
+        del name, total
+        yield lambda _: None
+
+
+class TerminalProgress:
+    """A bar on standard error with stage, count and time left."""
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
+        """Show a bar for the length of the stage."""
+        from rich import progress as bars
+        from rich.console import Console
+
+        columns = (
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+            task = shown.add_task(name, total=total)
+            yield lambda steps: shown.advance(task, steps)
+
+
+def progress_for_terminal() -> Progress:
+    """A bar if standard error is a terminal."""
+    return TerminalProgress() if sys.stderr.isatty() else SilentProgress()

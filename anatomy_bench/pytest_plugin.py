@@ -1,0 +1,272 @@
+"""The pytest plugin: claims as tests, verdicts as outcomes.
+
+Importing it imports nothing heavy: every project with this package installed pays for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from anatomy_bench.claim import Claim, Verdict
+    from anatomy_bench.expected import Outcome
+    from anatomy_bench.judging import Judging
+    from anatomy_bench.options import Options
+
+_VERDICT_PROPERTY = "anatomy_bench_verdict"
+_OUTCOME_PROPERTY = "anatomy_bench_outcome"
+_EXIT_PROPERTY = "anatomy_bench_exit_code"
+_SUBJECT_PROPERTY = "anatomy_bench_subject"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the design page, in a group of their own."""
+    from anatomy_bench.option_help import HELP
+
+    group = parser.getgroup("anatomy_bench", "claims about transformer layer anatomy")
+    add = group.addoption
+    add("--model", dest="anatomy_model", default="bundled", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])
+    add("--revision", dest="anatomy_revision", default=None, help=HELP["revision"])
+    add("--device", dest="anatomy_device", default="auto", metavar="auto|cpu|cuda[:N]", help=HELP["device"])
+    add("--dtype", dest="anatomy_dtype", default="float32", choices=("float32", "bfloat16"), help=HELP["dtype"])
+    add("--profile", dest="anatomy_profile", default=None, choices=("quick", "paper"), help=HELP["profile"])
+    add("--corpus", dest="anatomy_corpus", default=None, type=Path, metavar="FILE", help=HELP["corpus"])
+    add("--seed", dest="anatomy_seed", default=0, type=int, metavar="N", help=HELP["seed"])
+    add("--report", dest="anatomy_report", default=None, type=Path, metavar="DIR", help=HELP["report"])
+    add("--expected", dest="anatomy_expected", default=None, type=Path, metavar="FILE", help=HELP["expected"])
+    add("--record-expected", dest="anatomy_record", action="store_true", help=HELP["record_expected"])
+    add("--fresh", dest="anatomy_fresh", action="store_true", help=HELP["fresh"])
+    for flag in ("trust-remote-code", "allow-pickled-weights", "allow-untrained"):
+        name = flag.replace("-", "_")
+        add(f"--{flag}", dest=f"anatomy_{name}", action="store_true", help=HELP[name])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and what claims need once one is collected."""
+    config.addinivalue_line("markers", "gpu: claims that run the model (on the CPU where there is no GPU)")
+    config.addinivalue_line("markers", "finding(id): parametrize the test over the claims of a finding")
+    config.pluginmanager.register(_ClaimSession(config), "anatomy_bench_session")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked `finding` becomes one test a claim, whose id is the claim's sentence."""
+    marker = metafunc.definition.get_closest_marker("finding")
+    if marker is None:
+        return
+    from anatomy_bench.findings import get_finding
+
+    metafunc.parametrize(
+        "claim",
+        [
+            pytest.param(claim, id=claim.statement, marks=[pytest.mark.gpu] if claim.runs_model else [])
+            for claim in get_finding(*marker.args).claims
+        ],
+    )
+
+
+@pytest.fixture
+def uphold(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[[Claim], None]:
+    """Judge a claim: passes if it is supported, fails with the numbers if not, skips if it does not apply."""
+    session: Any = request.config.pluginmanager.get_plugin("anatomy_bench_session")
+
+    def judge(claim: Claim) -> None:
+        session.judge(claim, record_property)
+
+    return judge
+
+
+class _ClaimSession:
+    """The verdicts of one pytest session; on the controller, those of all workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._is_worker = hasattr(config, "workerinput")
+        self._judging: Judging | None = None
+        self._verdicts: dict[str, Verdict] = {}
+        self._outcomes: dict[str, Outcome] = {}
+        self._subject = ""
+        self._exit_code = 0
+
+    @property
+    def judging(self) -> Judging:
+        """Made when the first claim is at hand."""
+        if self._judging is None:
+            from anatomy_bench.judging import Judging
+            from anatomy_bench.run import Run
+
+            get = self._config.getoption
+            self._judging = Judging(
+                Run(_options(self._config), _CaptureAwareProgress(self._config)),
+                root=self._config.rootpath,
+                expected=get("anatomy_expected"),
+                record=get("anatomy_record") and not self._is_worker,
+            )
+        return self._judging
+
+    def judge(self, claim: Claim, record_property: Callable[[str, object], None]) -> None:
+        """Judge within a test and give the test its outcome."""
+        from anatomy_bench.errors import AnatomyError
+        from anatomy_bench.expected import Outcome
+        from anatomy_bench.record import to_json
+
+        try:
+            judged = self.judging.judge(claim)
+            if claim.runs_model:
+                record_property(_SUBJECT_PROPERTY, self._describe())
+        except AnatomyError as error:
+            if not self._is_worker:
+                pytest.exit(str(error), returncode=error.exit_code)
+            record_property(_EXIT_PROPERTY, error.exit_code)
+            pytest.fail(str(error), pytrace=False)
+        record_property(_VERDICT_PROPERTY, to_json(judged.verdict).decode())
+        record_property(_OUTCOME_PROPERTY, judged.outcome.value)
+        if judged.outcome is Outcome.SKIPPED:
+            pytest.skip(judged.verdict.reason)
+        if judged.outcome is Outcome.EXPECTED_FAILURE:
+            pytest.xfail(judged.message)
+        if judged.outcome is Outcome.FAILED:
+            pytest.fail(f"{claim.statement}\n{judged.message}", pytrace=False)
+
+    def _describe(self) -> str:
+        from anatomy_bench.report.terminal import subject_lines
+
+        run = self.judging.run
+        return "\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile))
+
+    def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+        """Load the subject before the first test, so that one it cannot run on ends the session in one line."""
+        claims = [item for item in items if item.get_closest_marker("finding")]
+        if not claims or config.option.collectonly:
+            return []
+        from anatomy_bench.errors import AnatomyError
+
+        try:
+            judging = self.judging
+            if not any(item.get_closest_marker("gpu") for item in claims):
+                return []
+            judging.run.prepare()
+        except AnatomyError as error:
+            pytest.exit(str(error), returncode=error.exit_code)
+        return self._describe().splitlines()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather verdicts, also those that workers send."""
+        if report.when != "call":
+            return
+        properties = dict(report.user_properties)
+        self._exit_code = self._exit_code or int(str(properties.get(_EXIT_PROPERTY, 0)))
+        if _VERDICT_PROPERTY in properties:
+            from anatomy_bench.claim import Verdict
+            from anatomy_bench.expected import Outcome
+            from anatomy_bench.record import from_json
+
+            verdict = from_json(Verdict, str(properties[_VERDICT_PROPERTY]))
+            self._verdicts[verdict.claim] = verdict
+            self._outcomes[verdict.claim] = Outcome(properties[_OUTCOME_PROPERTY])
+            self._subject = str(properties.get(_SUBJECT_PROPERTY, "")) or self._subject
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        """Write the record and the report."""
+        from anatomy_bench.errors import AnatomyError
+
+        try:
+            self._write_files()
+        except AnatomyError as error:
+            print(f"anatomy_bench: {error}", file=sys.stderr)
+            self._exit_code = error.exit_code
+        if self._exit_code:
+            session.exitstatus = self._exit_code
+        return (yield)
+
+    def _write_files(self) -> None:
+        if self._is_worker or not self._verdicts:
+            return
+        report: Path | None = self._config.getoption("anatomy_report")
+        if self._config.getoption("anatomy_record"):
+            self.judging.write_record(self._verdicts)
+        if report is not None:
+            from anatomy_bench.findings import all_claims, all_findings
+            from anatomy_bench.ledger import make_ledger
+            from anatomy_bench.report.writing import write_report
+
+            run = self.judging.run
+            claims = all_claims()
+            needs = [
+                need
+                for claim in self._verdicts
+                if self._verdicts[claim].value is not None
+                for need in claims[claim].needs
+            ]
+            measured = {need: run.measure(need) for need in needs}
+            write_report(make_ledger(all_findings(), self._verdicts, measured), report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The verdict table, in the paper's order."""
+        if not self._verdicts:
+            return
+        from anatomy_bench.findings import all_findings
+        from anatomy_bench.ledger import judged_findings
+        from anatomy_bench.report.terminal import next_steps, verdict_table
+
+        terminalreporter.section("verdicts", sep="=")
+        if self._subject:
+            terminalreporter.write_line(self._subject)
+        findings = judged_findings(all_findings(), self._verdicts)
+        terminalreporter.write_line(verdict_table(findings, self._outcomes, colour=bool(terminalreporter.hasmarkup)))
+        terminalreporter.write_line(next_steps(self._outcomes))
+
+
+def _options(config: pytest.Config) -> Options:
+    from anatomy_bench.experiments import Profile
+    from anatomy_bench.options import Options
+
+    get = config.getoption
+    return Options(
+        model=get("anatomy_model"),
+        revision=get("anatomy_revision"),
+        device=get("anatomy_device"),
+        dtype=get("anatomy_dtype"),
+        profile=Profile(get("anatomy_profile")) if get("anatomy_profile") else None,
+        corpus=get("anatomy_corpus"),
+        seed=get("anatomy_seed"),
+        fresh=get("anatomy_fresh"),
+        trust_remote_code=get("anatomy_trust_remote_code"),
+        allow_pickled_weights=get("anatomy_allow_pickled_weights"),
+        allow_untrained=get("anatomy_allow_untrained"),
+    )
+
+
+class _CaptureAwareProgress:
+    """A bar on the real terminal while pytest captures output."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def stage(self, name: str, total: int) -> Any:
+        """Begin a stage, with capturing suspended if there is a terminal to show it on."""
+        from contextlib import contextmanager
+
+        from anatomy_bench.progress import SilentProgress, TerminalProgress
+
+        capture: Any = self._config.pluginmanager.getplugin("capturemanager")
+
+        @contextmanager
+        def shown() -> Iterator[Any]:
+            with capture.global_and_fixture_disabled():
+                kind = (
+                    TerminalProgress()
+                    if sys.stderr.isatty() and not hasattr(self._config, "workerinput")
+                    else SilentProgress()
+                )
+                with kind.stage(name, total) as advance:
+                    yield advance
+
+        return shown()

@@ -1,0 +1,23 @@
+"""Numbers as people read them."""
+
+from anatomy_bench.claim import Verdict
+from anatomy_bench.interval import Interval
+
+_GROUPED_FROM = 1000
+
+
+def quantity(value: float | None) -> str:
+    """A number to about four significant digits; a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if _GROUPED_FROM <= abs(value) < float("inf") else f"{value:.4g}"
+
+
+def interval_text(interval: Interval | None) -> str:
+    """A 95 % interval, or nothing where it is unknown."""
+    return "" if interval is None else f"[{quantity(interval.low)}, {quantity(interval.high)}]"
+
+
+def measured_text(verdict: Verdict) -> str:
+    """Measured value with its interval."""
+    return f"{quantity(verdict.value)} {interval_text(verdict.interval95)}".rstrip()

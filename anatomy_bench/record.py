@@ -1,0 +1,62 @@
+"""Frozen dataclasses that round-trip through JSON, NaN and infinity included."""
+
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter
+
+RecordT = TypeVar("RecordT", bound="Record")
+
+
+class Record:
+    """Base of every value that is written to JSON.
+
+    Non-finite floats are written as the strings ``"NaN"``, ``"Infinity"`` and
+    ``"-Infinity"``: the output stays standard JSON, and reading takes them back.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
+
+
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Made once a kind: making one takes longer than using it."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+def to_json(record: Record, *, indent: int | None = None) -> bytes:
+    """The record as UTF-8 JSON, fields in the order of their declaration."""
+    return _adapter(type(record)).dump_json(record, indent=indent)
+
+
+def to_data(record: Record) -> Any:
+    """The record as JSON-compatible dictionaries, lists, strings and numbers."""
+    return _adapter(type(record)).dump_python(record, mode="json")
+
+
+def from_data(kind: type[RecordT], data: Any) -> RecordT:
+    """The record that `to_data` took apart.
+
+    Raises:
+        ValueError: the data are not of this kind (a pydantic `ValidationError`).
+    """
+    record: RecordT = _adapter(kind).validate_python(data)
+    return record
+
+
+def from_json(kind: type[RecordT], text: bytes | str) -> RecordT:
+    """Read a record of the given kind.
+
+    Raises:
+        ValueError: the text is not JSON, or not of this kind (a pydantic `ValidationError`).
+    """
+    record: RecordT = _adapter(kind).validate_json(text)
+    return record
+
+
+def json_schema(kind: type[Record]) -> dict[str, Any]:
+    """The JSON schema of a kind of record, as `docs/` shows it."""
+    return _adapter(kind).json_schema(mode="serialization")

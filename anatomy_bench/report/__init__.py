@@ -1,0 +1,1 @@
+"""What people read: the terminal's verdict table and the Markdown report, both made from a ledger alone."""

@@ -1,0 +1,47 @@
+"""Every claim, as a table of contents of the papers."""
+
+import json
+from typing import Any
+
+from anatomy_bench.claim import Claim, Kind
+from anatomy_bench.findings import all_findings
+from anatomy_bench.quantities import quantity
+
+
+def contents_json() -> str:
+    """A list of claims, each with the finding and the paper that it belongs to."""
+    entries = [
+        {"paper": finding.paper, "finding": finding.id, **_entry(claim)}
+        for finding in all_findings()
+        for claim in finding.claims
+    ]
+    return json.dumps(entries, indent=2, ensure_ascii=False)
+
+
+def contents_text() -> str:
+    """Findings in the paper's order, each with its claims."""
+    return "\n\n".join(
+        "\n".join([f"{finding.title} ({finding.place})", *(_lines(claim) for claim in finding.claims)])
+        for finding in all_findings()
+    )
+
+
+def _entry(claim: Claim) -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "place": claim.place,
+        "statement": claim.statement,
+        "published": claim.published,
+        "unit": claim.unit,
+        "criterion": str(claim.criterion),
+        "why": claim.why,
+        "kind": claim.kind.value,
+        "needs": [need.experiment + (f" on {need.corpus}" if need.corpus else "") for need in claim.needs],
+    }
+
+
+def _lines(claim: Claim) -> str:
+    published = "" if claim.published is None else f"published {quantity(claim.published)} {claim.unit}; "
+    control = "control: " if claim.kind is Kind.CONTROL else ""
+    told = f"{claim.place}; {published}holds if {claim.criterion} {claim.unit}"
+    return f"  {claim.id}\n      {control}{claim.statement}\n      {told}"

@@ -1,0 +1,90 @@
+"""The verdict table that ends a run."""
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, JustifyMethod
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from anatomy_bench.claim import Kind, VerdictWord
+from anatomy_bench.expected import Outcome
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.ledger import JudgedClaim, JudgedFinding
+from anatomy_bench.measurement import SubjectRecord
+from anatomy_bench.quantities import measured_text, quantity
+
+WIDTH = 100
+_COLUMNS: tuple[tuple[int, JustifyMethod], ...] = ((45, "left"), (9, "right"), (27, "right"), (15, "left"))
+_STYLES = {
+    VerdictWord.SUPPORTED: "green",
+    VerdictWord.REFUTED: "red",
+    VerdictWord.INCONCLUSIVE: "yellow",
+    VerdictWord.NOT_APPLICABLE: "dim",
+}
+
+
+def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outcome], *, colour: bool) -> str:
+    """Findings in the paper's order, each with its conclusion and its claims.
+
+    Args:
+        findings: judged.
+        outcomes: by id of the claim; those that were not as expected are marked.
+        colour: whether to write terminal colours. Without them the words say all.
+    """
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer, width=WIDTH, force_terminal=colour, color_system="standard" if colour else None, highlight=False
+    )
+    for finding in findings:
+        console.print(Text(f"{finding.title}: {finding.conclusion.value}", style="bold"))
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for width, justify in _COLUMNS:
+            table.add_column(width=width, justify=justify, overflow="fold")
+        for claim in finding.claims:
+            table.add_row(*_row(claim, outcomes.get(claim.id)))
+        console.print(table)
+        console.print()
+    names = ("claim", "published", "measured [95 %]", "verdict")
+    heading = " ".join(
+        f"{name:{'>' if justify == 'right' else '<'}{width}}"
+        for name, (width, justify) in zip(names, _COLUMNS, strict=True)
+    ).rstrip()
+    return "\n".join([heading, *(line.rstrip() for line in buffer.getvalue().splitlines())])
+
+
+def _row(claim: JudgedClaim, outcome: Outcome | None) -> tuple[Padding, str, str, Text]:
+    word = claim.verdict.word
+    control = "control: " if claim.kind is Kind.CONTROL else ""
+    mark = " !" if outcome is Outcome.FAILED else ""
+    told = "N/A" if word is VerdictWord.NOT_APPLICABLE else word.value
+    return (
+        Padding(control + claim.statement, (0, 0, 0, 2)),
+        quantity(claim.published),
+        "" if claim.verdict.value is None else measured_text(claim.verdict),
+        Text(told + mark, style=_STYLES[word]),
+    )
+
+
+def subject_lines(subject: SubjectRecord, device: str, dtype: str, profile: Profile) -> tuple[str, ...]:
+    """What was measured and how, in a line or two."""
+    commit = f" at {subject.commit[:12]}" if subject.commit else ""
+    line = (
+        f"{subject.name}{commit}: {subject.architecture}, {subject.layers} layers, {subject.parameters / 1e6:,.1f} M "
+        f"parameters; on {device} in {dtype}; profile {profile}"
+    )
+    return (line, *textwrap.wrap(subject.note, WIDTH)) if subject.note else (line,)
+
+
+def next_steps(outcomes: Mapping[str, Outcome]) -> str:
+    """One line on what the marks mean and what to do about them."""
+    failed = sum(outcome is Outcome.FAILED for outcome in outcomes.values())
+    expected = sum(outcome is Outcome.EXPECTED_FAILURE for outcome in outcomes.values())
+    told = f"{len(outcomes)} claims judged"
+    if expected:
+        told += f", {expected} not supported and recorded as such"
+    if failed:
+        told += f", {failed} marked ! not as recorded: run with --record-expected once you have understood why"
+    return told + "."

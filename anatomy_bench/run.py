@@ -1,0 +1,138 @@
+"""One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from anatomy_bench.claim import Claim, Need, Verdict, judge
+from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
+from anatomy_bench.experiments import Experiment, Profile, get_experiment
+from anatomy_bench.experiments.experiment import Finished, Setting
+from anatomy_bench.locations import cache_folder
+from anatomy_bench.measurement import Measurement
+from anatomy_bench.options import Options
+from anatomy_bench.progress import Progress, SilentProgress
+from anatomy_bench.provenance import provenance
+from anatomy_bench.record import to_data
+from anatomy_bench.store import Store
+
+if TYPE_CHECKING:
+    from anatomy_bench.subject import Subject
+
+
+class Run:
+    """What pytest and the command line both do with the options.
+
+    Attributes:
+        options: as passed.
+    """
+
+    def __init__(self, options: Options, progress: Progress | None = None, store: Store | None = None) -> None:
+        """Load nothing yet."""
+        self.options = options
+        self._progress = progress or SilentProgress()
+        self._store = store or Store(cache_folder() / "store")
+        self._measured: dict[Need, Measurement] = {}
+
+    @cached_property
+    def subject(self) -> "Subject":
+        """The model under study, loaded and found fit.
+
+        Raises:
+            AnatomyError: it cannot be had, or nothing measured on it would mean anything.
+        """
+        from anatomy_bench.subject import load_subject, resolve_source
+        from anatomy_bench.subject.loading import Permissions
+
+        options = self.options
+        return load_subject(
+            resolve_source(options.model, options.revision),
+            device=options.device,
+            dtype=options.dtype,
+            permissions=Permissions(options.trust_remote_code, options.allow_pickled_weights, options.allow_untrained),
+        )
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The run's own corpus: `ten`, or the user's file."""
+        return read_corpus(self.options.corpus) if self.options.corpus else load_corpus(DEFAULT_CORPUS)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """As asked for, or `paper` on CUDA and `quick` on the CPU."""
+        if self.options.profile is not None:
+            return self.options.profile
+        return Profile.PAPER if self.subject.device.type == "cuda" else Profile.QUICK
+
+    def prepare(self) -> None:
+        """Meet every error of the options before anything is measured.
+
+        Raises:
+            AnatomyError: the first of them.
+        """
+        corpus = self.corpus  # cheap: a bad file is told before a model is loaded
+        self.subject.tokenize(corpus.sentences)
+
+    def measure(self, need: Need) -> Measurement:
+        """The measurement that a claim needs; made once, or taken from the store."""
+        if need not in self._measured:
+            self._measured[need] = self._measure(need)
+        return self._measured[need]
+
+    def judge(self, claim: Claim) -> Verdict:
+        """The verdict on a claim; measures what it needs unless the claim does not apply."""
+        layers = self.subject.record.layers if claim.runs_model else None
+        if layers is not None and claim.applies(layers):
+            return judge(claim, layers, ())
+        return judge(claim, layers, [self.measure(need) for need in claim.needs])
+
+    @property
+    def measurements(self) -> dict[Need, Measurement]:
+        """What has been measured or read so far."""
+        return dict(self._measured)
+
+    def _measure(self, need: Need) -> Measurement:
+        experiment = get_experiment(need.experiment)
+        config = experiment.configure(self.profile, need.layers)
+        corpus = load_corpus(need.corpus) if need.corpus else self.corpus
+        setting = Setting(
+            self.subject.record,
+            self.subject.corpus_record(corpus) if experiment.reads_corpus else None,
+            provenance(self.subject, experiment.name, self.profile, self.options.seed),
+        )
+        units = experiment.units(setting.subject, config, self.options.seed)
+        circumstances = _circumstances(experiment, setting)
+        with self._store.locked(circumstances):
+            finished = {} if self.options.fresh else self._stored(experiment, circumstances, units)
+            missing = [unit for unit in units if unit not in finished]
+            if missing:
+                for unit, result in experiment.run(missing, self.subject, corpus, self._progress):
+                    self._store.put(_key(circumstances, unit), result)
+                    finished[unit] = result
+        return experiment.assemble(setting, config, {unit: finished[unit] for unit in units})
+
+    def _stored(
+        self, experiment: Experiment, circumstances: dict[str, Any], units: Iterable[Any]
+    ) -> dict[Any, Finished]:
+        found = {unit: self._store.get(_key(circumstances, unit), experiment.result_type) for unit in units}
+        return {unit: finished for unit, finished in found.items() if finished is not None}
+
+
+def _circumstances(experiment: Experiment, setting: Setting) -> dict[str, Any]:
+    """Everything that determines the results of an experiment's units, besides the units."""
+    made = setting.provenance
+    return {
+        "experiment": experiment.name,
+        "code": made.code,
+        "subject": setting.subject.digest,
+        "corpus": setting.corpus.digest if setting.corpus else None,
+        "device": made.device,
+        "dtype": made.dtype,
+        "attention": made.attention,
+        "versions": asdict(made.versions),
+    }
+
+
+def _key(circumstances: dict[str, Any], unit: Any) -> dict[str, Any]:
+    return {**circumstances, "unit": to_data(unit)}

@@ -1,0 +1,79 @@
+"""Finished units of work, kept the moment they are done.
+
+Every unit is a file of its own, named by a digest of everything that determines its
+result. A run that is killed loses at most the unit it was at; the next one goes on.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from anatomy_bench.atomic import write_atomically
+from anatomy_bench.errors import UsageError
+from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.record import Record, from_data, to_data
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of finished units."""
+
+    folder: Path
+
+    @contextmanager
+    def locked(self, circumstances: dict[str, Any]) -> Iterator[None]:
+        """Let one process at a time measure under the same circumstances; others wait, then read."""
+        path = self.folder / f"{_digest(circumstances)}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path):
+                yield
+        except PermissionError as error:
+            raise UsageError(f"cannot write to the store {self.folder}: {error.strerror}") from error
+
+    def get(self, key: dict[str, Any], result_type: type[Record]) -> Finished | None:
+        """The finished unit of that key, or `None`. A damaged file is set aside with a warning."""
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return _finished(json.loads(content), result_type)
+        except (ValueError, KeyError, TypeError):  # pydantic's errors are ValueErrors
+            aside = path.with_suffix(".damaged")
+            path.replace(aside)
+            warnings.warn(f"stored unit was damaged, set aside as {aside}; measuring again", stacklevel=2)
+            return None
+
+    def put(self, key: dict[str, Any], finished: Finished) -> None:
+        """Keep a finished unit.
+
+        Raises:
+            UsageError: the store cannot be written to.
+        """
+        content = {"result": to_data(finished.result), "seconds": finished.seconds}
+        stored = {"key": key, "sha256": _digest(content), "finished": content}
+        write_atomically(self._path(key), json.dumps(stored).encode())
+
+    def _path(self, key: dict[str, Any]) -> Path:
+        digest = _digest(key)
+        return self.folder / str(key["experiment"]) / digest[:2] / f"{digest}.json"
+
+
+def _finished(stored: Any, result_type: type[Record]) -> Finished:
+    finished = stored["finished"]
+    if stored["sha256"] != _digest(finished):
+        raise ValueError("checksum differs")
+    return Finished(from_data(result_type, finished["result"]), float(finished["seconds"]))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""Decoder layers and weight components, found by structure rather than by class name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from anatomy_bench.errors import UnfitModelError
+
+LEAST_LAYERS = 3
+_FUSED = re.compile(r"qkv|c_attn|query_key_value|W_pack|gate_up|Wqkv")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A weight matrix that every decoder layer has.
+
+    Attributes:
+        name: such as `self_attn.q_proj`, as the architecture names it.
+        parameter: name of the tensor in the layer, such as `self_attn.q_proj.weight`.
+        fused: whether it holds several projections (Q, K and V, or gate and up) in one matrix.
+    """
+
+    name: str
+    parameter: str
+    fused: bool
+
+
+def find_decoder_layers(model: nn.Module, layer_count: int) -> tuple[nn.Module, ...]:
+    """The model's decoder layers, in order.
+
+    They are the heaviest module list that is as long as the config says. That names
+    no class, so it holds for Llama's `model.layers` as for GPT-2's `transformer.h`.
+
+    Raises:
+        UnfitModelError: there is no such list, or it is shorter than 3.
+    """
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == layer_count]
+    if not lists:
+        raise UnfitModelError(f"{type(model).__name__} has no list of {layer_count} decoder layers to work on")
+    if layer_count < LEAST_LAYERS:
+        raise UnfitModelError(f"the model has {layer_count} layers; claims on layer anatomy need {LEAST_LAYERS}")
+    heaviest = max(lists, key=lambda each: sum(parameter.numel() for parameter in each.parameters()))
+    return tuple(heaviest)
+
+
+def find_components(layers: Sequence[nn.Module]) -> tuple[Component, ...]:
+    """The weight matrices that all layers share in name and shape, in the first layer's order."""
+    shapes = [
+        {name: parameter.shape for name, parameter in layer.named_parameters() if parameter.ndim >= 2}  # noqa: PLR2004 (a matrix)
+        for layer in layers
+    ]
+    shared = [name for name, shape in shapes[0].items() if all(each.get(name) == shape for each in shapes)]
+    return tuple(Component(name.removesuffix(".weight"), name, bool(_FUSED.search(name))) for name in shared)

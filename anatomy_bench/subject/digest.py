@@ -1,0 +1,40 @@
+"""Digest of a subject: changes with any weight, the config or the tokenizer."""
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+_VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "_attn_implementation"}
+"""Config entries that say how a model was loaded, not what it is."""
+
+
+def subject_digest(model: Any, tokenizer: Any) -> str:
+    """SHA-256 of the weights, the config and the tokenizer, in hexadecimal.
+
+    Half-precision weights are hashed as the float32 values that they stand for, so
+    loading them as float32 or as stored names the same model.
+    """
+    digest = hashlib.sha256()
+    config = {key: value for key, value in model.config.to_dict().items() if key not in _VOLATILE}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    digest.update(_tokenizer_text(tokenizer).encode())
+    seen: set[int] = set()
+    for name, tensor in sorted(model.state_dict().items()):
+        if tensor.data_ptr() in seen:  # tied weights, once
+            continue
+        seen.add(tensor.data_ptr())
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        values = tensor.detach().cpu().contiguous()
+        if values.dtype in (torch.bfloat16, torch.float16):
+            values = values.float()
+        digest.update(memoryview(values.numpy()).cast("B") if values.numel() else b"")
+    return digest.hexdigest()
+
+
+def _tokenizer_text(tokenizer: Any) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        return str(backend.to_str())
+    return json.dumps(tokenizer.get_vocab(), sort_keys=True)

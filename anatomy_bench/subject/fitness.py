@@ -1,0 +1,114 @@
+"""What a subject is refused for, before anything is measured."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from anatomy_bench.corpus import DEFAULT_CORPUS, load_corpus
+from anatomy_bench.errors import UnfitModelError
+from anatomy_bench.interventions import Intact
+from anatomy_bench.subject.subject import Subject
+
+_CAUSALITY_TOLERANCE = 1e-4
+"""Largest share of the logits' range by which a later token may move an earlier logit: rounding, no more."""
+
+
+def check_loading(name: str, info: dict[str, Any]) -> None:
+    """Refuse a checkpoint whose weights did not all find their place.
+
+    Args:
+        name: of the model.
+        info: what `from_pretrained(output_loading_info=True)` tells.
+
+    Raises:
+        UnfitModelError: weights were missing and newly initialised, or of another shape.
+    """
+    for problem, verb in (("missing_keys", "lacks"), ("mismatched_keys", "has other shapes for")):
+        keys = sorted(str(key) for key in info.get(problem) or ())
+        if keys:
+            shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")  # noqa: PLR2004
+            raise UnfitModelError(f"checkpoint {name} {verb} {shown}; they would be random weights")
+
+
+def check_fitness(subject: Subject, *, allow_untrained: bool = False) -> None:
+    """Refuse a subject on which no measurement would mean anything.
+
+    Raises:
+        UnfitModelError: NaN or infinite weights or logits, token ids outside the
+            embedding, attention that is not causal, or a baseline no better than
+            token frequencies (unless allowed).
+    """
+    _check_weights(subject)
+    sentences = subject.tokenize(load_corpus(DEFAULT_CORPUS).sentences)
+    _check_vocabulary(subject, sentences)
+    _check_causality(subject, max(sentences, key=len))
+    if not allow_untrained:
+        _check_baseline(subject, sentences)
+
+
+def _check_weights(subject: Subject) -> None:
+    for name, parameter in subject.model.named_parameters():
+        # One reduction instead of an elementwise mask: a sum is finite only if all its terms are.
+        if not torch.isfinite(parameter.sum(dtype=torch.float64)):
+            raise UnfitModelError(f"{subject.name} has NaN or infinite weights in {name}")
+
+
+def _check_vocabulary(subject: Subject, sentences: Sequence[Sequence[int]]) -> None:
+    rows = subject.model.get_input_embeddings().weight.shape[0]
+    largest = max(max(sentence) for sentence in sentences)
+    if largest >= rows:
+        raise UnfitModelError(
+            f"the tokenizer of {subject.name} gives token {largest}, the model has {rows} embeddings; "
+            "the tokenizer belongs to another model"
+        )
+
+
+def _check_causality(subject: Subject, sentence: Sequence[int]) -> None:
+    """Change the last token: earlier logits must not move."""
+    other = (sentence[-1] + 1) % subject.model.get_input_embeddings().weight.shape[0]
+    pair = torch.tensor([[*sentence], [*sentence[:-1], other]], device=subject.device)
+    with torch.inference_mode():
+        # One sequence a call: within a batch, rows could be computed in different order.
+        logits = torch.cat([subject.model(input_ids=row[None], use_cache=False).logits for row in pair]).float()
+    if not torch.isfinite(logits).all():
+        raise UnfitModelError(f"{subject.name} gives NaN or infinite logits")
+    moved = (logits[0, :-1] - logits[1, :-1]).abs().max().item()
+    if moved > _CAUSALITY_TOLERANCE * logits.abs().max().item():
+        raise UnfitModelError(
+            f"{subject.name} is not causal: its earlier predictions depend on later tokens "
+            "(an encoder, or a wrong mask)"
+        )
+
+
+def _check_baseline(subject: Subject, sentences: Sequence[Sequence[int]]) -> None:
+    scores = subject.score(sentences, [Intact()])[Intact()]
+    tokens = sum(len(sentence) - 1 for sentence in sentences)
+    model_perplexity = math.exp(sum(scores) / tokens)
+    vocabulary_size = subject.model.get_input_embeddings().weight.shape[0]
+    unigram_perplexity = math.exp(unigram_nll_nats(sentences, vocabulary_size) / tokens)
+    if not model_perplexity < unigram_perplexity:
+        raise UnfitModelError(
+            f"{subject.name} predicts no better than token frequencies (perplexity {model_perplexity:,.0f} against "
+            f"{unigram_perplexity:,.0f}): untrained, or loaded wrongly; --allow-untrained measures it all the same"
+        )
+
+
+def unigram_nll_nats(sentences: Sequence[Sequence[int]], vocabulary_size: int) -> float:
+    """Negative log-likelihood, in nats, of a unigram model of the same text.
+
+    Each sentence is scored by token frequencies in the others (fitted on itself, ten
+    short sentences would be known by heart), with Witten-Bell smoothing: tokens not
+    seen there share the mass T / (N + T), for N tokens of T kinds seen.
+    """
+    total = Counter(token for sentence in sentences for token in sentence[1:])
+    nll_nats = 0.0
+    for sentence in sentences:
+        others = total - Counter(sentence[1:])
+        seen, kinds = others.total(), len(others)
+        for token in sentence[1:]:
+            probability = (others[token] + max(kinds, 1) / vocabulary_size) / (seen + max(kinds, 1))
+            nll_nats -= math.log(probability)
+    return nll_nats

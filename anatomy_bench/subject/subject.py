@@ -1,0 +1,134 @@
+"""A model under study: its layers, its components, its scores, and itself again after every change."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from anatomy_bench.corpus import Corpus
+from anatomy_bench.engine.stack import LayerStack
+from anatomy_bench.engine.sweep import sweep
+from anatomy_bench.errors import UsageError
+from anatomy_bench.interventions import Intervention
+from anatomy_bench.measurement import CorpusRecord, SubjectRecord
+from anatomy_bench.progress import Progress
+from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
+from anatomy_bench.subject.digest import subject_digest
+
+
+class Subject:
+    """A causal language model that can be changed, scored and restored.
+
+    Attributes:
+        model: the Hugging Face model, in evaluation mode, without gradients.
+        tokenizer: its tokenizer.
+        name: as the user gave it.
+        stack: its decoder layers, as the engine walks them.
+        components: the weight matrices that every layer has.
+        record: what measurements say of it.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str, commit: str | None = None, note: str = "") -> None:
+        """Find the model's layers and components; change nothing.
+
+        Raises:
+            UnfitModelError: the model has no list of at least three decoder layers.
+        """
+        self.model = model
+        self.tokenizer = tokenizer
+        self.name = name
+        text_config = model.config.get_text_config()
+        layers = find_decoder_layers(model, int(getattr(text_config, "num_hidden_layers", 0)))
+        self.stack = LayerStack(model, layers)
+        self.components: tuple[Component, ...] = find_components(layers)
+        self._context_tokens = getattr(text_config, "max_position_embeddings", None)
+        self.record = SubjectRecord(
+            name=name,
+            digest=subject_digest(model, tokenizer),
+            architecture=type(model).__name__,
+            layers=len(layers),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            components=tuple(component.name for component in self.components),
+            fused=tuple(component.name for component in self.components if component.fused),
+            commit=commit,
+            note=note,
+        )
+
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The decoder layers, first to last."""
+        return self.stack.layers
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.stack.device
+
+    @property
+    def dtype(self) -> str:
+        """Precision of weights and arithmetic, such as `float32`."""
+        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
+
+    @property
+    def attention(self) -> str:
+        """The attention implementation in use."""
+        return str(self.model.config._attn_implementation)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, with the special tokens that the tokenizer adds by default.
+
+        Raises:
+            UsageError: a text has nothing to predict, or is longer than the model's context.
+        """
+        sentences = [list(ids) for ids in self.tokenizer(list(texts))["input_ids"]]
+        for text, ids in zip(texts, sentences, strict=True):
+            shown = repr(text if len(text) <= 40 else text[:37] + "...")  # noqa: PLR2004 (fits a terminal line)
+            if len(ids) < 2:  # noqa: PLR2004 (one to see, one to predict)
+                raise UsageError(f"the text {shown} is a single token: nothing to predict; remove it from the corpus")
+            if self._context_tokens is not None and len(ids) > self._context_tokens:
+                raise UsageError(
+                    f"the text {shown} has {len(ids)} tokens, the model reads {self._context_tokens}; "
+                    "split it over lines"
+                )
+        return sentences
+
+    def corpus_record(self, corpus: Corpus) -> CorpusRecord:
+        """What measurements say of a corpus: its digest and how many tokens of it this subject predicts."""
+        tokens = tuple(len(ids) - 1 for ids in self.tokenize(corpus.sentences))
+        return CorpusRecord(corpus.name, corpus.digest, len(tokens), sum(tokens), tokens)
+
+    def component_weights(self, name: str) -> NDArray[np.float32]:
+        """A component's weights in all layers.
+
+        Args:
+            name: one of `record.components`.
+
+        Returns:
+            Array of shape (layers, parameters), each layer's matrix flattened.
+        """
+        component = next(each for each in self.components if each.name == name)
+        return np.stack(
+            [layer.get_parameter(component.parameter).detach().cpu().float().numpy().ravel() for layer in self.layers]
+        )
+
+    def score(
+        self,
+        sentences: Sequence[Sequence[int]],
+        interventions: Sequence[Intervention],
+        progress: Progress | None = None,
+    ) -> dict[Intervention, list[float]]:
+        """Negative log-likelihood of each tokenised sentence, in nats, under each intervention (`engine/sweep.py`)."""
+        return sweep(self.stack, sentences, interventions, progress)
+
+    @contextmanager
+    def applied(self, intervention: Intervention) -> Iterator[None]:
+        """Carry the intervention out in place; on leaving, every parameter is bit for bit what it was.
+
+        This is the plain way, one variant at a time. To score many, hand them to the sweep.
+        """
+        with self.stack.applied(intervention):
+            yield
