@@ -10,6 +10,7 @@ import torch
 
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.interventions import Intervention
+from anatomy_bench.progress import Progress, SilentProgress
 
 
 def sentence_nll_nats(model: Any, sentence: Sequence[int]) -> float:
@@ -24,3 +25,18 @@ def score(stack: LayerStack, sentences: Sequence[Sequence[int]], intervention: I
     """Negative log-likelihood of each sentence, in nats, with the intervention carried out in place."""
     with stack.applied(intervention):
         return [sentence_nll_nats(stack.model, sentence) for sentence in sentences]
+
+
+def scores(
+    stack: LayerStack,
+    sentences: Sequence[Sequence[int]],
+    variants: Sequence[Intervention],
+    progress: Progress | None = None,
+) -> dict[Intervention, list[float]]:
+    """What `engine.sweep.sweep` returns, for models whose layers cannot be walked with copies."""
+    with (progress or SilentProgress()).stage("scoring", len(variants)) as advance:
+        scored: dict[Intervention, list[float]] = {}
+        for variant in variants:
+            scored[variant] = score(stack, sentences, variant)
+            advance(1)
+        return scored

@@ -47,10 +47,11 @@ class LayerStack:
         with self.forwards(observed), torch.inference_mode():
             self.model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=self.device), use_cache=False)
         forms = {len(output) if isinstance(output, tuple) else None for output in outputs}
-        if calls != list(range(len(self.layers))) or len(forms) != 1:
+        are_hidden = all(isinstance(output[0] if isinstance(output, tuple) else output, Tensor) for output in outputs)
+        if calls != list(range(len(self.layers))) or len(forms) != 1 or not are_hidden:
             raise UnfitModelError(
-                f"{type(self.model).__name__} does not call its {len(self.layers)} layers once each, in order; "
-                "its architecture is not supported"
+                f"{type(self.model).__name__} does not call its {len(self.layers)} layers once each, in order, "
+                "from hidden states to hidden states; its architecture is not supported"
             )
         return forms.pop()
 
@@ -73,14 +74,22 @@ class LayerStack:
         """The layer's parameters by name: the tensors themselves, not copies."""
         return dict(self.layers[layer].named_parameters())
 
+    def require(self, layer: int) -> None:
+        """Check that there is such a layer.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not 0 <= layer < len(self.layers):
+            raise ValueError(f"no layer {layer}: the model has {len(self.layers)}")
+
     def replacement(self, intervention: Intervention, layer: int) -> Mapping[str, Tensor] | None:
         """The weights that the intervention gives the layer; `None` if it is passed by.
 
         Raises:
             ValueError: no such layer.
         """
-        if not 0 <= layer < len(self.layers):
-            raise ValueError(f"no layer {layer}: the model has {len(self.layers)}")
+        self.require(layer)
         with torch.no_grad():
             return intervention.replacement(layer, self.weights_of, len(self.layers))
 

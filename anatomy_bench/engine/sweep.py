@@ -11,6 +11,7 @@ Sentences are padded on the right and no attention mask is passed: attention is
 causal (checked when a subject is loaded), so real tokens never see padding.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
+from anatomy_bench.engine import naive
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
-from anatomy_bench.interventions import Intact, Intervention
+from anatomy_bench.interventions import Intact, Intervention, Skip
 from anatomy_bench.progress import Advance, Progress, SilentProgress
 
 TOKENS_PER_WALK = 16384
@@ -54,7 +56,12 @@ def sweep(
     Returns:
         For each intervention the negative log-likelihood of each sentence, in nats, summed over its
         tokens after the first. The model's weights are never written.
+
+    Raises:
+        ValueError: an intervention touches a layer that the model lacks.
     """
+    for layer in {layer for variant in variants for layer in variant.touched}:
+        stack.require(layer)
     changed = sorted({variant for variant in variants if variant.touched}, key=lambda variant: min(variant.touched))
     groups = _chunks(changed, VARIANTS_PER_WALK) or [[]]
     batches = _batches(sentences, TOKENS_PER_WALK // (1 + max(map(len, groups))))
@@ -70,6 +77,31 @@ def sweep(
                     for each, value in zip(batch, row, strict=True):
                         nll_nats[variant][each] = value
     return {variant: nll_nats[variant] for variant in variants}
+
+
+def can_walk(stack: LayerStack) -> bool:
+    """Whether copies of the sentences may share the calls of this model's layers, by trying it.
+
+    A few architectures hold on to the number of sentences elsewhere: BLOOM hands its layers an
+    entry for each head of each sentence, GPT-BigCode reshapes what its last layer returns, and
+    MPT's entries, one for each head, look like one for each sentence where there are as many.
+    """
+    kinds: list[list[int]] = [[1, 2, 3], [3, 1]]
+    variants: list[Intervention] = [Skip(0), Skip(1)]
+    heads = getattr(stack.model.config.get_text_config(), "num_attention_heads", None)
+    rows = heads if isinstance(heads, int) else len(kinds)
+    expected = {variant: naive.score(stack, kinds, variant) for variant in variants}
+    try:
+        found = sweep(stack, [kinds[each % len(kinds)] for each in range(rows)], variants)
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+    # Rounding differs by a few units of the precision; a wrong mask or a lost stream by much more.
+    tolerance = max(8 * torch.finfo(next(stack.model.parameters()).dtype).eps, 1e-3)
+    return all(
+        math.isclose(value, expected[variant][each % len(kinds)], rel_tol=tolerance)
+        for variant, row in found.items()
+        for each, value in enumerate(row)
+    )
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,8 @@ def delta_products(centred: Floats) -> Floats:
 
 
 def _null(delta_correlations: Floats) -> Null:
+    if not np.isfinite(delta_correlations).all():  # layers of constant weights correlate with nothing
+        return Null(float("nan"), Interval(float("nan"), float("nan")))
     means = delta_correlations.mean(axis=-1)
     return Null(float(means.mean()), percentile_interval(means))
 

@@ -37,16 +37,28 @@ def check_fitness(subject: Subject, *, allow_untrained: bool = False) -> None:
     """Refuse a subject on which no measurement would mean anything.
 
     Raises:
-        UnfitModelError: NaN or infinite weights or logits, token ids outside the
+        UnfitModelError: layers of several kinds, NaN or infinite weights or logits, token ids outside the
             embedding, attention that is not causal, or a baseline no better than
             token frequencies (unless allowed).
     """
+    _check_layers(subject)
     _check_weights(subject)
     sentences = subject.tokenize(load_corpus(DEFAULT_CORPUS).sentences)
     _check_vocabulary(subject, sentences)
     _check_causality(subject, max(sentences, key=len))
     if not allow_untrained:
         _check_baseline(subject, sentences)
+
+
+def _check_layers(subject: Subject) -> None:
+    """Layers of several kinds (hybrids, a dense layer before experts) have no average."""
+    shapes = [{name: each.shape for name, each in layer.named_parameters()} for layer in subject.layers]
+    odd = next((layer for layer, each in enumerate(shapes) if each != shapes[0]), None)
+    if odd is not None:
+        raise UnfitModelError(
+            f"{subject.name} has layers of several kinds: the parameters of layers 0 and {odd} differ in name or "
+            "shape; neighbours cannot be averaged"
+        )
 
 
 def _check_weights(subject: Subject) -> None:

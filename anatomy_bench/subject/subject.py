@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.engine import naive
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.engine.sweep import sweep
+from anatomy_bench.engine.sweep import can_walk, sweep
 from anatomy_bench.errors import UsageError
 from anatomy_bench.interventions import Intervention
 from anatomy_bench.measurement import CorpusRecord, SubjectRecord
@@ -121,8 +123,17 @@ class Subject:
         interventions: Sequence[Intervention],
         progress: Progress | None = None,
     ) -> dict[Intervention, list[float]]:
-        """Negative log-likelihood of each tokenised sentence, in nats, under each intervention (`engine/sweep.py`)."""
-        return sweep(self.stack, sentences, interventions, progress)
+        """Negative log-likelihood of each tokenised sentence, in nats, under each intervention.
+
+        All in one walk over the layers (`engine/sweep.py`); one at a time where the architecture cannot be walked.
+        """
+        if self._can_walk:
+            return sweep(self.stack, sentences, interventions, progress)
+        return naive.scores(self.stack, sentences, interventions, progress)
+
+    @cached_property
+    def _can_walk(self) -> bool:
+        return can_walk(self.stack)
 
     @contextmanager
     def applied(self, intervention: Intervention) -> Iterator[None]:

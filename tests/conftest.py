@@ -1,0 +1,29 @@
+"""Fixtures that every test gets."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports the hub's client, and inherited by the processes that tests start.
+os.environ["HF_HUB_OFFLINE"] = "1"
+# Matrices of width 32 are faster on one thread than on the hand-over between two.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of its own for every test: the user's is never touched."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ANATOMY_BENCH_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved random Llama of four layers with its tokenizer."""
+    import tiny
+
+    return tiny.save(tmp_path_factory.mktemp("models") / "tiny-llama")

@@ -1,0 +1,116 @@
+"""Models whose anatomy is known by construction.
+
+Two kinds. In a *writing* model every layer adds one number to one coordinate of the
+residual stream and nothing else, and the head turns that coordinate's total into
+confidence in tokens of the corpora: what averaging or skipping a layer does to the loss
+is known beforehand. In a *woven* model the weights of successive layers are independent,
+oscillate, or walk at random.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tiny import CONTEXT, VOCABULARY, save, tokenizer
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from anatomy_bench.claim import Verdict
+from anatomy_bench.corpus import load_corpus
+from anatomy_bench.findings import all_claims
+from anatomy_bench.options import Options
+from anatomy_bench.run import Run
+
+WIDTH = 16
+LAYERS = 30
+# Tokens that no text has, so many to each real one: what layers write takes confidence from real tokens to these.
+DUMMIES_A_TOKEN = 7
+DUMMIES = DUMMIES_A_TOKEN * VOCABULARY
+# A constant coordinate so large that the final normalisation divides by the same number whatever the layers write.
+ANCHOR = 1000.0
+
+
+def writing_model(writes: NDArray[np.float64], noise: float = 0.0, mean: float = 1.0) -> LlamaForCausalLM:
+    """Layer l writes `writes[l]`; the total, times `mean` give or take `noise` by token, is the logit of real tokens."""
+    config = LlamaConfig(
+        vocab_size=VOCABULARY + DUMMIES, hidden_size=WIDTH, intermediate_size=4, num_hidden_layers=len(writes),
+        num_attention_heads=2, num_key_value_heads=2, mlp_bias=True, max_position_embeddings=CONTEXT,
+        pad_token_id=0, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.model.norm.weight.fill_(1.0)
+        model.model.embed_tokens.weight[:, 1] = ANCHOR
+        for layer, write in zip(model.model.layers, writes, strict=True):
+            layer.mlp.down_proj.bias[0] = float(write)
+            layer.mlp.down_proj.weight[2, 0] = 1e-3  # so that no component is all zeros
+        gain = ANCHOR / WIDTH**0.5  # undoes the final normalisation
+        model.lm_head.weight[:VOCABULARY, 0] = gain * (mean + noise * torch.tensor(_unpredictable()).float())
+    return model.eval()
+
+
+def _unpredictable() -> NDArray[np.float64]:
+    """A number for each token, of mean 0 over the tokens of `ten`: sentences differ, their sum does not."""
+    drawn = np.random.default_rng(0).standard_normal(VOCABULARY)
+    ids = tokenizer()(list(load_corpus("ten").sentences))["input_ids"]
+    counts = Counter(token for sentence in ids for token in sentence[1:])
+    weights = np.array([counts[token] for token in range(VOCABULARY)], dtype=float)
+    return drawn - np.average(drawn, weights=weights)
+
+
+def writes_for_damage(damage_nats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Writes with which averaging away each interior layer costs so many nats a token.
+
+    At a total of t, a real token costs log(e^t + D) − t nats for D dummies to each token, which gives the total that
+    costs so much more than 0 does; averaging layer l away must lead there: (w_{l−1} + w_{l+1}) / 2 − w_l = t_l,
+    solved with a total of 0 and equal ends.
+    """
+    totals = np.log(DUMMIES_A_TOKEN / ((DUMMIES_A_TOKEN + 1) * np.exp(damage_nats) - 1))
+    count = len(damage_nats) + 2
+    equations = np.zeros((count, count))
+    for row, layer in enumerate(range(1, count - 1)):
+        equations[row, layer - 1 : layer + 2] = (0.5, -1.0, 0.5)
+    equations[-2] = 1.0
+    equations[-1, [0, -1]] = (1.0, -1.0)
+    return np.linalg.solve(equations, np.concatenate([totals, [0.0, 0.0]]))
+
+
+def writes_with_total_zero(interior: NDArray[np.float64]) -> NDArray[np.float64]:
+    """These writes between two ends that share what brings the total to 0."""
+    end = -interior.sum() / 2
+    return np.concatenate([[end], interior, [end]])
+
+
+def woven_model(pattern: str, layers: int = LAYERS, width: int = WIDTH) -> LlamaForCausalLM:
+    """Weights over the layers: `independent`, `oscillating`, `walking`, or `independent` in `few` numbers."""
+    config = LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=CONTEXT,
+        pad_token_id=0, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    rng = np.random.default_rng(1)
+    with torch.no_grad():
+        for name in dict(model.model.layers[0].named_parameters()):
+            stacked = [layer.get_parameter(name) for layer in model.model.layers]
+            if stacked[0].ndim == 1:
+                continue
+            fresh = rng.standard_normal((layers, *stacked[0].shape))
+            if pattern == "walking":
+                fresh = fresh.cumsum(axis=0)
+            if pattern == "oscillating":
+                signs = (-1.0) ** np.arange(layers)
+                fresh = signs[:, None, None] * rng.standard_normal(stacked[0].shape) + 0.3 * fresh
+            for parameter, values in zip(stacked, fresh, strict=True):
+                parameter.copy_(torch.tensor(values))
+    return model.eval()
+
+
+def judge(model: LlamaForCausalLM, folder: Path, *claims: str, corpus: Path | None = None) -> dict[str, Verdict]:
+    """Verdicts on a planted model, by the whole way from a saved model to a judged measurement."""
+    save(folder, model, tokenizer())
+    run = Run(Options(model=str(folder), device="cpu", allow_untrained=True, corpus=corpus))
+    return {claim: run.judge(all_claims()[claim]) for claim in claims}
