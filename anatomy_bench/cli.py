@@ -2,9 +2,8 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-import click
 import typer
 
 from anatomy_bench.errors import AnatomyError
@@ -16,9 +15,10 @@ app = typer.Typer(
     name="anatomy-bench",
     help="Turn the findings of papers on transformer layer anatomy into verdicts on a model.",
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+_INTERRUPTED = 130
 
 DType = Literal["float32", "bfloat16"]
 ModelOption = Annotated[str, typer.Option("--model", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])]
@@ -145,16 +145,16 @@ def main() -> None:
         code = app(standalone_mode=False)
     except AnatomyError as error:
         _fail(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        _fail(error.format_message().splitlines()[0], 2)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         _fail(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:  # what typer makes of a keyboard interrupt
+        _fail("interrupted; what was finished is kept, and the same command goes on from there", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, exit_code: int) -> None:
+def _fail(message: str, exit_code: int) -> NoReturn:
     one_line = " ".join(message.split())
     print(f"anatomy-bench: {one_line}", file=sys.stderr)
     sys.exit(exit_code)

@@ -58,7 +58,16 @@ def _device_name(subject: "Subject") -> str:
         import torch
 
         return torch.cuda.get_device_name(subject.device)
-    return platform.processor() or platform.machine()
+    return _processor_name()
+
+
+@cache
+def _processor_name() -> str:
+    """As the operating system tells it; Python's own `platform` knows no more than the architecture on Linux."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 @cache

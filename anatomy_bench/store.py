@@ -29,24 +29,37 @@ class Store:
 
     @contextmanager
     def locked(self, circumstances: dict[str, Any]) -> Iterator[None]:
-        """Let one process at a time measure under the same circumstances; others wait, then read."""
-        path = self.folder / f"{_digest(circumstances)}.lock"
+        """Let one process at a time measure under the same circumstances; others wait, then read.
+
+        Raises:
+            UsageError: the store cannot be written to.
+        """
+        lock = FileLock(self.folder / f"{_digest(circumstances)}.lock")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path):
-                yield
-        except PermissionError as error:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
             raise UsageError(f"cannot write to the store {self.folder}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def get(self, key: dict[str, Any], result_type: type[Record]) -> Finished | None:
-        """The finished unit of that key, or `None`. A damaged file is set aside with a warning."""
+        """The finished unit of that key, or `None`. A damaged file is set aside with a warning.
+
+        Raises:
+            UsageError: the store cannot be read.
+        """
         path = self._path(key)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
         try:
-            return _finished(json.loads(content), result_type)
+            return _finished(json.loads(content), key, result_type)
         except (ValueError, KeyError, TypeError):  # pydantic's errors are ValueErrors
             aside = path.with_suffix(".damaged")
             path.replace(aside)
@@ -68,10 +81,10 @@ class Store:
         return self.folder / str(key["experiment"]) / digest[:2] / f"{digest}.json"
 
 
-def _finished(stored: Any, result_type: type[Record]) -> Finished:
+def _finished(stored: Any, key: dict[str, Any], result_type: type[Record]) -> Finished:
     finished = stored["finished"]
-    if stored["sha256"] != _digest(finished):
-        raise ValueError("checksum differs")
+    if stored["sha256"] != _digest(finished) or _digest(stored["key"]) != _digest(key):
+        raise ValueError("checksum or key differs")
     return Finished(from_data(result_type, finished["result"]), float(finished["seconds"]))
 
 

@@ -27,7 +27,11 @@ from transformers import (
     Qwen3Config,
 )
 
+from transformers.utils import logging
+
 from anatomy_bench.corpus import load_corpus
+
+logging.disable_progress_bar()
 
 VOCABULARY = 320
 CONTEXT = 256

@@ -22,7 +22,8 @@ def _subject(ledger: Ledger) -> str:
         f"Subject: **{_escaped(subject.name)}** ({subject.architecture}, {subject.layers} layers, "
         f"{subject.parameters:,} parameters, digest `{subject.digest[:16]}`), "
         f"measured on {made.device} in {made.dtype} with {made.attention} attention, "
-        f"profile {made.profile}, seed {made.seed}, torch {made.versions.torch}, transformers {made.versions.transformers}."
+        f"profile {made.profile}, seed {made.seed}, "
+        f"torch {made.versions.torch}, transformers {made.versions.transformers}."
     )
     return f"{told}\n\n{subject.note}" if subject.note else told
 

@@ -1,11 +1,13 @@
 """What a subject is refused for, before anything is measured."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from anatomy_bench.corpus import DEFAULT_CORPUS, load_corpus
 from anatomy_bench.errors import UnfitModelError
@@ -15,22 +17,34 @@ from anatomy_bench.subject.subject import Subject
 _CAUSALITY_TOLERANCE = 1e-4
 """Largest share of the logits' range by which a later token may move an earlier logit: rounding, no more."""
 
+_KEYS_SHOWN = 3
+_LAYER_NUMBER = re.compile(r"\.\d+\.")
 
-def check_loading(name: str, info: dict[str, Any]) -> None:
+
+def check_loading(name: str, model: nn.Module, info: dict[str, Any]) -> None:
     """Refuse a checkpoint whose weights did not all find their place.
 
     Args:
         name: of the model.
+        model: as loaded.
         info: what `from_pretrained(output_loading_info=True)` tells.
 
     Raises:
-        UnfitModelError: weights were missing and newly initialised, or of another shape.
+        UnfitModelError: weights were missing and newly initialised, of another shape, or
+            of layers that the config leaves out.
     """
     for problem, verb in (("missing_keys", "lacks"), ("mismatched_keys", "has other shapes for")):
-        keys = sorted(str(key) for key in info.get(problem) or ())
+        keys = sorted(key if isinstance(key, str) else key[0] for key in info.get(problem) or ())
         if keys:
-            shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")  # noqa: PLR2004
-            raise UnfitModelError(f"checkpoint {name} {verb} {shown}; they would be random weights")
+            raise UnfitModelError(f"checkpoint {name} {verb} {_some_of(keys)}; they would be random weights")
+    known = {_LAYER_NUMBER.sub(".*.", key) for key in model.state_dict()}
+    beyond = sorted(key for key in info.get("unexpected_keys") or () if _LAYER_NUMBER.sub(".*.", key) in known)
+    if beyond:
+        raise UnfitModelError(f"checkpoint {name} has more layers than its config.json says: {_some_of(beyond)}")
+
+
+def _some_of(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_KEYS_SHOWN]) + (f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else "")
 
 
 def check_fitness(subject: Subject, *, allow_untrained: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Load a subject: weights, tokenizer, device and precision, all of them explicit."""
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from anatomy_bench.subject.source import Source
 from anatomy_bench.subject.subject import Subject
 
 DTypeName = Literal["float32", "bfloat16"]
+_LONGEST_QUOTE = 160
+"""Characters of a library's message that are passed on."""
+
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 
 
@@ -80,7 +84,7 @@ def load_subject(
         config = _load_config(source, location, allowed)
         tokenizer = _load_tokenizer(source, location, allowed)
         model, info = _load_weights(source, location, allowed, getattr(torch, dtype))
-    check_loading(source.name, info)
+    check_loading(source.name, model, info)
     model = model.to(target).eval().requires_grad_(False)
     subject = Subject(
         model, tokenizer, name=source.name, commit=getattr(config, "_commit_hash", None), note=source.note
@@ -109,7 +113,7 @@ def _quiet_transformers() -> Iterator[None]:
 def _load_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    with _told_in_one_line(source):
+    with _told_in_one_line(source, "the config of "):
         config = AutoConfig.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
     if getattr(config, "is_encoder_decoder", False):
         raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
@@ -125,7 +129,7 @@ def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) 
 
     if isinstance(location, Path) and not any((location / file).is_file() for file in _TOKENIZER_FILES):
         raise UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
-    with _told_in_one_line(source):
+    with _told_in_one_line(source, "the tokenizer of "):
         return AutoTokenizer.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
 
 
@@ -143,10 +147,11 @@ def _load_weights(
             dtype=dtype,
             attn_implementation=attention,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # not ignored: `check_loading` names them
         )
         return loaded
 
-    with _told_in_one_line(source):
+    with _told_in_one_line(source, ""):
         try:
             return load("sdpa")
         except ValueError as error:
@@ -156,12 +161,29 @@ def _load_weights(
 
 
 @contextmanager
-def _told_in_one_line(source: Source) -> Iterator[None]:
+def _told_in_one_line(source: Source, part: str) -> Iterator[None]:
     """Turn whatever the loading library trips over into one line about the model."""
     try:
         yield
     except Exception as error:
-        told = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        told = _mended(_first_sentence(error))
         if isinstance(source.location, str) and isinstance(error, OSError):
-            raise UsageError(f"cannot get {source.name} from the hub: {told}") from error
-        raise UnfitModelError(f"cannot load {source.name}: {told}") from error
+            raise UsageError(f"cannot get {part}{source.name} from the hub: {told}") from error
+        raise UnfitModelError(f"cannot load {part}{source.name}: {told}") from error
+
+
+def _first_sentence(error: Exception) -> str:
+    """The first line of a message, with the second if the first only announces it."""
+    first, second, *_ = [*str(error).strip().splitlines(), "", ""]
+    if not first or isinstance(error, KeyError | TypeError | AttributeError):  # tripped over, not complained of
+        return f"malformed ({type(error).__name__}: {first})"
+    return f"{first} {second.strip()}" if first.endswith(":") else first
+
+
+def _mended(told: str) -> str:
+    """What the library says, in our options' words where it speaks of its own."""
+    if "no file named model.safetensors" in told or "cannot be loaded with `safetensors`" in told:
+        return "it has no safetensors weights; --allow-pickled-weights loads .bin files, which can run code"
+    if "custom code which must be executed" in told:
+        return "it comes with Python code of its own; --trust-remote-code runs it"
+    return textwrap.shorten(told, _LONGEST_QUOTE, placeholder=" …")

@@ -54,7 +54,7 @@ def _locate(model: str, revision: str | None) -> Source:
     if model == BUNDLED:
         return Source(BUNDLED, _bundled_file(), note=BUNDLED_NOTE)
     path = Path(model).expanduser()
-    if path.is_dir():
+    if model and path.is_dir():
         if not (path / "config.json").is_file():
             raise UnfitModelError(f"{model} has no config.json; give a directory that save_pretrained wrote")
         return Source(model, path)

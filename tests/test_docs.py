@@ -1,0 +1,56 @@
+"""Documents that follow from the code are what the code says."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import anatomy_bench
+from anatomy_bench import papers
+from anatomy_bench.expected import TABLES, read_expected
+from anatomy_bench.findings import all_claims
+
+ROOT = Path(anatomy_bench.__file__).parent.parent
+
+
+def generated() -> dict[Path, str]:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+@pytest.mark.parametrize(("path", "text"), list(generated().items()), ids=lambda value: getattr(value, "name", ""))
+def test_generated_pages_are_up_to_date(path: Path, text: str):
+    assert path.read_text(encoding="utf-8") == text, "run python docs/generate.py"
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path: Path):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "claims" / "expected").glob("*.toml")), ids=lambda path: path.name)
+def test_files_of_expected_verdicts_name_every_claim_that_they_could(path: Path):
+    expected = read_expected(path, all_claims())
+    for table, words in expected.words.items():
+        on_models = table != TABLES[-1]
+        assert set(words) == {claim.id for claim in all_claims().values() if claim.runs_model == on_models}
+
+
+def test_verdicts_on_the_papers_arithmetic_are_of_its_numbers_as_they_stand():
+    for path in (ROOT / "claims" / "expected").glob("*.toml"):
+        expected = read_expected(path, all_claims())
+        if TABLES[-1] in expected.words:
+            assert expected.judged.digest == papers.digest(expected.judged.name)
+
+
+def test_every_pinned_requirement_is_one_that_the_project_may_use():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    names = {re.match(r"[\w-]+", each).group().lower().replace("_", "-") for each in wanted} - {"anatomy-bench"}
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    assert names <= pinned
