@@ -18,7 +18,22 @@ from filelock import FileLock
 from anatomy_bench.atomic import write_atomically
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments.experiment import Finished
-from anatomy_bench.record import Record, from_data, to_data
+from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
+
+
+@dataclass(frozen=True)
+class _StoredUnit(Record):
+    """The content of a unit's file."""
+
+    key: dict[str, Any]
+    sha256: str
+    result: Any
+    seconds: float
+
+    def finished(self, key: dict[str, Any], result_type: type[Record]) -> Finished:
+        if self.key != key or self.sha256 != _digest([self.result, self.seconds]):
+            raise ValueError("not the unit that was asked for, or altered")
+        return Finished(from_data(result_type, self.result), self.seconds)
 
 
 @dataclass(frozen=True)
@@ -59,8 +74,8 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
         try:
-            return _finished(json.loads(content), key, result_type)
-        except (ValueError, KeyError, TypeError):  # pydantic's errors are ValueErrors
+            return from_json(_StoredUnit, content).finished(key, result_type)
+        except ValueError:  # not JSON, not of this form, or not what the checksum says
             aside = path.with_suffix(".damaged")
             path.replace(aside)
             warnings.warn(f"stored unit was damaged, set aside as {aside}; measuring again", stacklevel=2)
@@ -72,20 +87,13 @@ class Store:
         Raises:
             UsageError: the store cannot be written to.
         """
-        content = {"result": to_data(finished.result), "seconds": finished.seconds}
-        stored = {"key": key, "sha256": _digest(content), "finished": content}
-        write_atomically(self._path(key), json.dumps(stored).encode())
+        result = to_data(finished.result)
+        stored = _StoredUnit(key, _digest([result, finished.seconds]), result, finished.seconds)
+        write_atomically(self._path(key), to_json(stored))
 
     def _path(self, key: dict[str, Any]) -> Path:
         digest = _digest(key)
         return self.folder / str(key["experiment"]) / digest[:2] / f"{digest}.json"
-
-
-def _finished(stored: Any, key: dict[str, Any], result_type: type[Record]) -> Finished:
-    finished = stored["finished"]
-    if stored["sha256"] != _digest(finished) or _digest(stored["key"]) != _digest(key):
-        raise ValueError("checksum or key differs")
-    return Finished(from_data(result_type, finished["result"]), float(finished["seconds"]))
 
 
 def _digest(value: Any) -> str:

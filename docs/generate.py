@@ -44,7 +44,9 @@ def claims_page() -> str:
 def pages() -> dict[Path, str]:
     """All generated pages, by path."""
     kinds = {name: get_experiment(name).measurement_type for name in experiment_names()} | {"ledger": Ledger}
-    schemas = {FOLDER / "schema" / f"{name}.json": json.dumps(json_schema(kind), indent=2) for name, kind in kinds.items()}
+    schemas = {
+        FOLDER / "schema" / f"{name}.json": json.dumps(json_schema(kind), indent=2) for name, kind in kinds.items()
+    }
     return {FOLDER / "claims.md": claims_page()} | {path: text + "\n" for path, text in schemas.items()}
 
 

@@ -32,7 +32,7 @@ ANCHOR = 1000.0
 
 
 def writing_model(writes: NDArray[np.float64], noise: float = 0.0, mean: float = 1.0) -> LlamaForCausalLM:
-    """Layer l writes `writes[l]`; the total, times `mean` give or take `noise` by token, is the logit of real tokens."""
+    """Layer l writes `writes[l]`; their total, times `mean` give or take `noise` by token, is real tokens' logit."""
     config = LlamaConfig(
         vocab_size=VOCABULARY + DUMMIES, hidden_size=WIDTH, intermediate_size=4, num_hidden_layers=len(writes),
         num_attention_heads=2, num_key_value_heads=2, mlp_bias=True, max_position_embeddings=CONTEXT,

@@ -32,7 +32,9 @@ def perplexity(model, tokenizer) -> float:
 
 
 def test_ablation_agrees_with_weights_swapped_in_the_plain_model(monkeypatch, capsys, cache):
-    monkeypatch.setattr("sys.argv", ["anatomy-bench", "measure", "ablation", "--model", "bundled", "--device", "cpu", "--json", "-"])
+    monkeypatch.setattr(
+        "sys.argv", ["anatomy-bench", "measure", "ablation", "--model", "bundled", "--device", "cpu", "--json", "-"]
+    )
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 0

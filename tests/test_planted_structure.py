@@ -94,7 +94,9 @@ def test_nulls_are_those_of_real_draws():
     scales = np.array([1.0, 3.0, 0.5, 2.0, 1.0, 4.0])[:, None]
     weights = (scales * rng.standard_normal((6, 400))).astype(np.float32)
     draws = [
-        correlations_of_neighbours(delta_products(InnerProducts.of(scales * rng.standard_normal((6, 400))).centred)).mean()
+        correlations_of_neighbours(
+            delta_products(InnerProducts.of(scales * rng.standard_normal((6, 400))).centred)
+        ).mean()
         for _ in range(400)
     ]
     null = component_structure(weights, ComponentUnit("x", 2000, 0)).independent

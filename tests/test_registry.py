@@ -103,5 +103,7 @@ def test_corpora_are_as_described():
 
 
 def test_files_are_small():
-    long = {path.relative_to(ROOT).as_posix(): count for path in sources() if (count := path.read_text().count("\n")) > 320}
+    long = {
+        path.relative_to(ROOT).as_posix(): count for path in sources() if (count := path.read_text().count("\n")) > 320
+    }
     assert long == {}

@@ -53,7 +53,9 @@ def test_single_intervals_do_not_cover_all_variants_at_once():
 
 
 def test_the_uncertainty_of_one_sentence_is_unknown():
-    bootstrap = PairedBootstrap.over_sentences(np.array([30.0]), np.array([[33.0]]), np.array([10.0]), 50, generator(0, "x"))
+    bootstrap = PairedBootstrap.over_sentences(
+        np.array([30.0]), np.array([[33.0]]), np.array([10.0]), 50, generator(0, "x")
+    )
     assert bootstrap.intervals() == bootstrap.simultaneous_intervals() == (None,)
     assert bootstrap.interval_of(lambda nats: float(nats[0])) is None
     assert bootstrap.delta_nll_nats == pytest.approx([0.3])

@@ -26,7 +26,6 @@ from transformers import (
     Qwen2Config,
     Qwen3Config,
 )
-
 from transformers.utils import logging
 
 from anatomy_bench.corpus import load_corpus

@@ -1,5 +1,6 @@
 """Load a subject: weights, tokenizer, device and precision, all of them explicit."""
 
+import logging
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,19 +96,22 @@ def load_subject(
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Silence the library's own bars and warnings: what matters of them is checked and told in one line."""
-    from transformers.utils import logging
+    """Silence the libraries' own bars and warnings: what matters of them is checked and told in one line."""
+    from huggingface_hub.utils import logging as hub_logging
+    from transformers.utils import logging as model_logging
 
-    verbosity = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    verbosity, hub_verbosity = model_logging.get_verbosity(), hub_logging.get_verbosity()
+    bars = model_logging.is_progress_bar_enabled()
+    model_logging.set_verbosity_error()
+    hub_logging.set_verbosity(logging.CRITICAL)  # it tells of every retry, as an error
+    model_logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        model_logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub_verbosity)
         if bars:
-            logging.enable_progress_bar()
+            model_logging.enable_progress_bar()
 
 
 def _load_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
