@@ -21,7 +21,7 @@ from anatomy_bench.findings.anatomical_heterogeneity.arithmetic.published import
 FINDING = Finding(
     id=FINDING_ID,
     paper=PAPER,
-    title="the paper's own arithmetic",
+    title="The paper's own arithmetic",
     place="all sections and tables",
     order=100,
     claims=(
