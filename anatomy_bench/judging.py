@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 from anatomy_bench import papers
@@ -60,6 +60,7 @@ class Judging:
         self._path = expected or expected_path(root, run.options.model)
         self._is_named = expected is not None
         self._record = record
+        self._papers: dict[Path, ExpectedVerdicts | None] = {}
         self._named = read_expected(self._path, all_claims()) if self._is_named and not record else None
 
     def judge(self, claim: Claim) -> Judged:
@@ -91,7 +92,10 @@ class Judging:
     def _recorded(self, claim: Claim) -> VerdictWord | None:
         if claim.runs_model:
             return self._expected_of_subject.of(self.run.profile.value, claim.id) if self._expected_of_subject else None
-        expected = _expected_of_paper(self._paper_path(claim.id), _paper(claim.id))
+        path = self._paper_path(claim.id)
+        if path not in self._papers:
+            self._papers[path] = _expected_of_paper(path, _paper(claim.id))
+        expected = self._papers[path]
         return expected.of(CONSISTENCY_TABLE, claim.id) if expected else None
 
     @property
@@ -119,7 +123,6 @@ def _paper(claim_id: str) -> JudgedObject:
     return JudgedObject(paper, papers.digest(paper))
 
 
-@cache
 def _expected_of_paper(path: Path, paper: JudgedObject) -> ExpectedVerdicts | None:
     if not path.is_file():
         return None

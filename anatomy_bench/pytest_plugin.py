@@ -5,9 +5,10 @@ Importing it imports nothing heavy: every project with this package installed pa
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _VERDICT_PROPERTY = "anatomy_bench_verdict"
 _OUTCOME_PROPERTY = "anatomy_bench_outcome"
-_EXIT_PROPERTY = "anatomy_bench_exit_code"
+_EXIT_PROPERTY = "anatomy_bench_exit"
 _SUBJECT_PROPERTY = "anatomy_bench_subject"
 
 
@@ -37,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--dtype", dest="anatomy_dtype", default="float32", choices=("float32", "bfloat16"), help=HELP["dtype"])
     add("--profile", dest="anatomy_profile", default=None, choices=("quick", "paper"), help=HELP["profile"])
     add("--corpus", dest="anatomy_corpus", default=None, type=Path, metavar="FILE", help=HELP["corpus"])
-    add("--seed", dest="anatomy_seed", default=0, type=int, metavar="N", help=HELP["seed"])
+    add("--seed", dest="anatomy_seed", default=0, type=_seed, metavar="N", help=HELP["seed"])
     add("--report", dest="anatomy_report", default=None, type=Path, metavar="DIR", help=HELP["report"])
     add("--expected", dest="anatomy_expected", default=None, type=Path, metavar="FILE", help=HELP["expected"])
     add("--record-expected", dest="anatomy_record", action="store_true", help=HELP["record_expected"])
@@ -45,6 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for flag in ("trust-remote-code", "allow-pickled-weights", "allow-untrained"):
         name = flag.replace("-", "_")
         add(f"--{flag}", dest=f"anatomy_{name}", action="store_true", help=HELP[name])
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if seed < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return seed
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -103,9 +111,10 @@ class _ClaimSession:
             get = self._config.getoption
             self._judging = Judging(
                 Run(_options(self._config), _CaptureAwareProgress(self._config)),
-                root=self._config.rootpath,
+                # Without an ini file pytest's root is the common ancestor of all paths given, the model's among them.
+                root=self._config.rootpath if self._config.inipath else self._config.invocation_params.dir,
                 expected=get("anatomy_expected"),
-                record=get("anatomy_record") and not self._is_worker,
+                record=get("anatomy_record"),
             )
         return self._judging
 
@@ -122,7 +131,7 @@ class _ClaimSession:
         except AnatomyError as error:
             if not self._is_worker:
                 pytest.exit(str(error), returncode=error.exit_code)
-            record_property(_EXIT_PROPERTY, error.exit_code)
+            record_property(_EXIT_PROPERTY, (error.exit_code, str(error)))  # the controller ends the session
             pytest.fail(str(error), pytrace=False)
         record_property(_VERDICT_PROPERTY, to_json(judged.verdict).decode())
         record_property(_OUTCOME_PROPERTY, judged.outcome.value)
@@ -142,7 +151,7 @@ class _ClaimSession:
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Load the subject before the first test, so that one it cannot run on ends the session in one line."""
         claims = [item for item in items if item.get_closest_marker("finding")]
-        if not claims or config.option.collectonly:
+        if not claims or config.option.collectonly or self._is_worker:
             return []
         from anatomy_bench.errors import AnatomyError
 
@@ -161,7 +170,9 @@ class _ClaimSession:
         if report.when != "call":
             return
         properties = dict(report.user_properties)
-        self._exit_code = self._exit_code or int(str(properties.get(_EXIT_PROPERTY, 0)))
+        if _EXIT_PROPERTY in properties and not self._is_worker:
+            code, told = cast("tuple[int, str]", properties[_EXIT_PROPERTY])
+            pytest.exit(told, returncode=code)
         if _VERDICT_PROPERTY in properties:
             from anatomy_bench.claim import Verdict
             from anatomy_bench.expected import Outcome

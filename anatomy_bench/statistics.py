@@ -12,12 +12,19 @@ from anatomy_bench.interval import Interval
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+LEAST_SENTENCES = 5
+"""Fewer sentences than this tell nothing of their spread: resamples mostly repeat one of them."""
+
+_ROUNDING = 1e-6
+"""Share of the standard error below which a resample's own error is rounding: it drew one sentence only."""
+
 _TAILS = (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2)
 
 
 def percent(delta_nll_nats: Floats | float) -> Floats:
     """Perplexity degradation in percent for a change of mean negative log-likelihood (paper 3.2)."""
-    return 100.0 * np.expm1(np.asarray(delta_nll_nats, dtype=np.float64))
+    with np.errstate(over="ignore"):  # a bound beyond float64 is infinite
+        return 100.0 * np.expm1(np.asarray(delta_nll_nats, dtype=np.float64))
 
 
 def percentile_interval(draws: Floats) -> Interval:
@@ -38,12 +45,14 @@ class PairedBootstrap:
         standard_error: of it, by linearising the ratio; shape (variants,).
         resampled: the change on each resample, shape (resamples, variants).
         resampled_error: its standard error on each resample, same shape.
+        sentences: how many there are.
     """
 
     delta_nll_nats: Floats
     standard_error: Floats
     resampled: Floats
     resampled_error: Floats
+    sentences: int
 
     @classmethod
     def over_sentences(
@@ -69,15 +78,15 @@ class PairedBootstrap:
         whole = np.ones((1, count))
         estimate, error = _ratio_and_error(deltas, tokens, whole)
         resampled, resampled_error = _ratio_and_error(deltas, tokens, picks)
-        return cls(estimate[0], error[0], resampled, resampled_error)
+        return cls(estimate[0], error[0], resampled, resampled_error, count)
 
     def intervals(self) -> tuple[Interval | None, ...]:
-        """A studentised 95 % interval of each variant's change, in nats; `None` where one sentence is all there is.
+        """A studentised 95 % interval of each variant's change, in nats; `None` for fewer than 5 sentences.
 
         Studentised (bootstrap-t), because plain percentiles of ten skewed sentences are
         too narrow: `tests/test_statistics.py` measures the coverage.
         """
-        if not self._has_spread:
+        if not self._tells_spread:
             return tuple(None for _ in self.delta_nll_nats)
         low, high = np.percentile(self._deviations(), _TAILS, axis=0)
         return tuple(
@@ -87,7 +96,7 @@ class PairedBootstrap:
 
     def simultaneous_intervals(self) -> tuple[Interval | None, ...]:
         """95 % intervals that hold for all variants at once (max-T), in nats."""
-        if not self._has_spread:
+        if not self._tells_spread:
             return tuple(None for _ in self.delta_nll_nats)
         widest = float(np.percentile(np.abs(self._deviations()).max(axis=1), 100 * CONFIDENCE))
         return tuple(
@@ -101,18 +110,19 @@ class PairedBootstrap:
         Args:
             statistic: from changes of shape (variants,), in nats, to a number.
         """
-        if not self._has_spread:
+        if not self._tells_spread:
             return None
         return percentile_interval(np.array([statistic(row) for row in self.resampled]))
 
     @property
-    def _has_spread(self) -> bool:
-        return bool(np.all(np.isfinite(self.standard_error)))
+    def _tells_spread(self) -> bool:
+        return self.sentences >= LEAST_SENTENCES
 
     def _deviations(self) -> Floats:
         """(resampled − estimate) / its own error; 0 where a resample has no spread of its own."""
         apart = self.resampled - self.delta_nll_nats
-        return np.divide(apart, self.resampled_error, out=np.zeros_like(apart), where=self.resampled_error > 0)
+        has_spread = self.resampled_error > _ROUNDING * self.standard_error
+        return np.divide(apart, self.resampled_error, out=np.zeros_like(apart), where=has_spread)
 
 
 def _ratio_and_error(deltas: Floats, tokens: Floats, picks: Floats) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of its own for every test: the user's is never touched."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("ANATOMY_BENCH_CACHE", str(folder))

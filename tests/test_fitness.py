@@ -214,11 +214,11 @@ def test_a_model_that_has_learnt_something_is_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\x03\0\0\0" + b"\xff" * 64, b"no gguf at all" * 100])
-def test_a_damaged_gguf_file_is_refused(content: bytes, tmp_path: Path, cache_folder: Path) -> None:
+def test_a_damaged_gguf_file_is_refused(content: bytes, tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "damaged.gguf"
     file.write_bytes(content)
     refusal(file)
-    assert not [path for path in cache_folder.rglob("*") if path.suffix == ".safetensors"]
+    assert not [path for path in cache.rglob("*") if path.suffix == ".safetensors"]
 
 
 def test_a_folder_that_holds_no_model_is_refused(tmp_path: Path) -> None:

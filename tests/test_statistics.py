@@ -52,6 +52,19 @@ def test_single_intervals_do_not_cover_all_variants_at_once():
     assert hits / 100 < 0.8
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_intervals_are_unknown_or_of_the_size_of_the_spread(seed: int, sentences: int):
+    intact, variant, tokens = simulated(np.random.default_rng(seed), sentences)
+    bootstrap = PairedBootstrap.over_sentences(intact, variant, tokens, 500, generator(seed, "x"))
+    changes = (variant - intact)[0] / tokens
+    for interval in (*bootstrap.intervals(), *bootstrap.simultaneous_intervals()):
+        assert (interval is None) == (sentences < 5)
+        if interval is not None:
+            # Ten times the range of what was seen: few skewed sentences are uncertain, but not without bounds.
+            assert 0 < interval.high - interval.low < 10 * np.ptp(changes)
+
+
 def test_the_uncertainty_of_one_sentence_is_unknown():
     bootstrap = PairedBootstrap.over_sentences(
         np.array([30.0]), np.array([[33.0]]), np.array([10.0]), 50, generator(0, "x")

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, PreTrainedTokenizerFast
+from transformers import LlamaConfig, OpenAIGPTConfig, OpenAIGPTLMHeadModel, PreTrainedTokenizerFast
 
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.errors import UnfitModelError, UsageError
@@ -205,3 +205,9 @@ def test_models_without_a_list_of_layers_are_refused() -> None:
     model.config = LlamaConfig(num_hidden_layers=7)
     with pytest.raises(UnfitModelError, match="no list of 7 decoder layers"):
         subject_of(model)
+
+
+def test_layers_that_do_not_return_hidden_states_are_refused() -> None:
+    config = OpenAIGPTConfig(vocab_size=tiny.VOCABULARY, n_embd=32, n_head=4, n_layer=4, n_positions=tiny.CONTEXT)
+    with pytest.raises(UnfitModelError, match="not supported"):  # they return lists
+        subject_of(OpenAIGPTLMHeadModel(config).eval())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -157,6 +158,22 @@ def test_answers_for_just_the_variants_asked_for() -> None:
     found = sweep.sweep(stack, sentences, asked)
     assert list(found) == asked
     assert found == approximately(plain_scores(stack, sentences, asked))
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Halves the weights of several layers: a variant that is alive when it is touched again."""
+
+    touched: tuple[int, ...]
+
+    def replacement(self, layer: int, weights_of: Any, layer_count: int) -> dict[str, torch.Tensor]:
+        return {name: tensor / 2 for name, tensor in weights_of(layer).items()}
+
+
+def test_one_intervention_may_touch_several_layers() -> None:
+    stack = stack_of("llama")
+    sentences, variants = tiny.sentences(LENGTHS), [Halves((1, 2, 4)), Skip(2), Halves((0, 5))]
+    assert sweep.sweep(stack, sentences, variants) == approximately(plain_scores(stack, sentences, variants))
 
 
 def test_the_baseline_alone_needs_no_variant() -> None:

@@ -17,8 +17,7 @@ def subject_digest(model: Any, tokenizer: Any) -> str:
     loading them as float32 or as stored names the same model.
     """
     digest = hashlib.sha256()
-    config = {key: value for key, value in model.config.to_dict().items() if key not in _VOLATILE}
-    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    digest.update(json.dumps(_lasting(model.config.to_dict()), sort_keys=True, default=str).encode())
     digest.update(_tokenizer_text(tokenizer).encode())
     seen: set[int] = set()
     for name, tensor in sorted(model.state_dict().items()):
@@ -31,6 +30,15 @@ def subject_digest(model: Any, tokenizer: Any) -> str:
             values = values.float()
         digest.update(memoryview(values.numpy()).cast("B") if values.numel() else b"")
     return digest.hexdigest()
+
+
+def _lasting(config: dict[str, Any]) -> dict[str, Any]:
+    """A config, and those nested in it, without what says how it was loaded."""
+    return {
+        key: _lasting(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if key not in _VOLATILE
+    }
 
 
 def _tokenizer_text(tokenizer: Any) -> str:

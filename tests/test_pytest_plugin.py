@@ -1,0 +1,266 @@
+"""Claims as tests: loaded late, measured once, judged the same however they are run."""
+
+import importlib
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from anatomy_bench.claim import Need
+from anatomy_bench.findings import get_finding
+from anatomy_bench.ledger import Ledger, read_ledger
+from anatomy_bench.options import Options
+from anatomy_bench.run import Run
+from anatomy_bench.store import Store
+
+FINDINGS = ("importance-hierarchy", "delta-correlation", "arithmetic")
+CLAIMS = [claim for finding in FINDINGS for claim in get_finding(finding).claims]
+WITH_MODEL = [claim for claim in CLAIMS if claim.runs_model]
+WITHOUT_MODEL = [claim for claim in CLAIMS if not claim.runs_model]
+HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic"}
+
+CLAIM_TESTS = "import pytest\n" + "".join(
+    f"""
+@pytest.mark.finding({finding!r})
+def test_{finding.replace("-", "_")}(claim, uphold):
+    uphold(claim)
+"""
+    for finding in FINDINGS
+)
+# Writes down what a session has loaded by its end.
+NOTING_MODULES = f"""
+import sys
+from pathlib import Path
+
+def pytest_unconfigure(config):
+    Path(__file__).with_name("loaded").write_text(" ".join({HEAVY!r} & sys.modules.keys()))
+"""
+# Writes down every unit that any process of a session puts into the store.
+NOTING_UNITS = """
+from pathlib import Path
+from anatomy_bench.store import Store
+
+def pytest_configure(config):
+    put = Store.put
+
+    def noted(self, key, finished):
+        with Path(__file__).with_name("units").open("a") as file:
+            file.write(f"{key}\\n")
+        put(self, key, finished)
+
+    Store.put = noted
+    config.add_cleanup(lambda: setattr(Store, "put", put))
+"""
+
+# Without plugins and rewriting that play no part here: every worker would pay for them anew.
+LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:benchmark", "--assert=plain")
+
+RunClaims = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(scope="module")
+def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, once all that judging loads lazily is loaded.
+
+    Runs within this process start from the modules that are there and forget all others
+    at their end: torch cannot be loaded twice, and what can takes its time.
+    """
+    for module in ("hypothesis", "anatomy_bench.report.terminal", "anatomy_bench.report.writing"):
+        importlib.import_module(module)
+    options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
+    run = Run(options, store=Store(tmp_path_factory.mktemp("warm")))
+    for experiment in ("ablation", "structure"):
+        run.measure(Need(experiment))
+    return tiny_folder
+
+
+@pytest.fixture
+def run_claims(pytester: pytest.Pytester, learnt: Path) -> RunClaims:
+    """Run a file of claims in an empty folder; in this process unless told otherwise."""
+    pytester.makepyfile(test_claims=CLAIM_TESTS)
+
+    def run(*arguments: Any, in_process: bool = True, model: Any = learnt, allow: bool = True) -> pytest.RunResult:
+        options = [*LEAN, "--device", "cpu", "--model", str(model), *map(str, arguments)]
+        options += ["--allow-untrained"] if allow else []
+        if in_process:
+            return pytester.runpytest_inprocess(*options)
+        return pytester.runpytest_subprocess(*options)
+
+    return run
+
+
+def verdict_words(ledger: Ledger) -> dict[str, str]:
+    return {claim.id: claim.verdict.word.value for finding in ledger.findings for claim in finding.claims}
+
+
+def outcomes(result: pytest.RunResult) -> dict[str, int]:
+    return {name: count for name, count in result.parseoutcomes().items() if name != "warnings"}
+
+
+def test_a_project_that_makes_no_claims_pays_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NOTING_MODULES)
+    pytester.makepyfile("def test_nothing(): pass")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    assert (pytester.path / "loaded").read_text() == ""
+    assert "verdicts" not in result.stdout.str()
+
+
+def test_importing_the_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+    heavy = HEAVY | {"numpy"}
+    code = f"import sys, anatomy_bench.pytest_plugin; print(sorted({heavy} & sys.modules.keys()))"
+    assert pytester.run(sys.executable, "-c", code).outlines == ["[]"]
+
+
+def test_collecting_is_a_table_of_contents(run_claims: RunClaims) -> None:
+    result = run_claims("--collect-only", "-q", model="./nothing")
+    assert result.ret == 0
+    listed = [line for line in result.outlines if "::" in line]
+    assert listed == [
+        f"test_claims.py::test_{finding.replace('-', '_')}[{claim.statement}]".encode("unicode_escape").decode()
+        for finding in FINDINGS
+        for claim in get_finding(finding).claims
+    ]
+
+
+def test_claims_without_a_model_load_none(run_claims: RunClaims, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NOTING_MODULES)
+    result = run_claims("-m", "not gpu", model="./nothing", in_process=False)
+    found = outcomes(result)
+    assert found.pop("deselected") == len(WITH_MODEL)
+    assert sum(found.values()) == len(WITHOUT_MODEL)
+    assert not {"torch", "transformers"} & set((pytester.path / "loaded").read_text().split())
+
+
+def test_claims_with_a_model_are_marked(run_claims: RunClaims) -> None:
+    result = run_claims("--collect-only", "-q", "-m", "gpu", model="./nothing")
+    assert len([line for line in result.outlines if "::" in line]) == len(WITH_MODEL)
+
+
+@pytest.mark.parametrize("option", [["--dtype", "float8"], ["--profile", "slow"], ["--seed", "one"], ["--seed", "-1"]])
+def test_a_bad_option_is_a_usage_error(run_claims: RunClaims, option: list[str]) -> None:
+    result = run_claims(*option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert any(option[0] in line for line in result.errlines)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize("unfit", [False, True], ids=["unknown", "unfit"])
+def test_a_model_that_cannot_be_judged_on_ends_the_run(
+    run_claims: RunClaims, learnt: Path, workers: tuple[str, ...], unfit: bool
+) -> None:
+    model, code, told = (learnt, 3, "no better than token") if unfit else ("./nothing", 2, "no such model: ./nothing")
+    result = run_claims("-k", "delta_correlation", *workers, model=model, allow=False)
+    output = result.stdout.str() + result.stderr.str()
+    assert result.ret == code
+    assert told in output
+    assert not re.search("Traceback|INTERNALERROR|node down", output)
+    assert "passed" not in outcomes(result)
+
+
+def test_a_failed_claim_tells_the_numbers_that_decided(run_claims: RunClaims) -> None:
+    result = run_claims("-k", "importance_hierarchy")
+    assert result.ret == 1
+    (told,) = [line for line in result.outlines if line.startswith("REFUTED: published 2,716")]
+    assert re.fullmatch(r"REFUTED: published 2,716, measured \S+ \[.+, .+\] \w+; holds if ≥ 100.*", told)
+
+
+def test_the_summary_is_in_the_papers_order(run_claims: RunClaims) -> None:
+    shown = run_claims().stdout.str().partition("= verdicts =")[2]
+    in_order = sorted((get_finding(finding) for finding in FINDINGS), key=lambda finding: finding.order)
+    places = [shown.find(f"\n{finding.title}: ") for finding in in_order]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_workers_measure_every_unit_once_and_judge_as_one_process_does(
+    run_claims: RunClaims, pytester: pytest.Pytester, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeconftest(NOTING_UNITS)
+    with_workers = run_claims("-n", "2", "--report", "workers", "--record-expected")
+    assert with_workers.ret == 0
+    measured = Counter((pytester.path / "units").read_text().splitlines())
+    stored = {path: path.stat().st_mtime_ns for path in cache.rglob("store/*/*/*.json")}
+    assert set(measured.values()) == {1}
+    assert measured.total() == len(stored) == 1 + 2 * 4 + 7  # intact, two interventions a layer, components
+
+    again = run_claims("--report", "again")
+    assert {path: path.stat().st_mtime_ns for path in stored} == stored
+    monkeypatch.setenv("ANATOMY_BENCH_CACHE", str(pytester.path / "elsewhere"))
+    alone = run_claims("--report", "alone")
+    assert outcomes(again) == outcomes(alone) == outcomes(with_workers)
+    ledgers = [read_ledger(pytester.path / each / "ledger.json") for each in ("workers", "again", "alone")]
+    assert verdict_words(ledgers[0]) == verdict_words(ledgers[1]) == verdict_words(ledgers[2])
+    assert len(verdict_words(ledgers[0])) == len(CLAIMS)
+
+
+def test_the_report_is_whole(run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path) -> None:
+    result = run_claims("--report", "out")
+    ledger = read_ledger(pytester.path / "out" / "ledger.json")
+    assert ledger.subject is not None
+    assert (ledger.subject.name, ledger.subject.layers) == (str(learnt), 4)
+    assert list(verdict_words(ledger)) == [
+        claim.id
+        for finding in sorted(map(get_finding, FINDINGS), key=lambda each: each.order)
+        for claim in finding.claims
+    ]
+    words = Counter(verdict_words(ledger).values())
+    found = outcomes(result)
+    assert (words["SUPPORTED"], words["NOT_APPLICABLE"]) == (found["passed"], found["skipped"])
+    assert words["REFUTED"] + words["INCONCLUSIVE"] == found["failed"]
+    read = {each.need.experiment for each in ledger.measurements}
+    assert read == {"ablation", "structure"}
+    for kept in ledger.measurements:
+        made = ledger.measurement(kept.need)
+        assert made is not None
+        assert made.subject == ledger.subject
+    report = (pytester.path / "out" / "report.md").read_text()
+    assert str(learnt) in report
+    assert all(get_finding(finding).title in report for finding in FINDINGS)
+    json.loads((pytester.path / "out" / "ledger.json").read_text())
+
+
+def test_recording_makes_a_run_green(run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path) -> None:
+    unrecorded = outcomes(run_claims())
+    recording, second = run_claims("--record-expected"), run_claims()
+    assert (recording.ret, second.ret) == (0, 0)
+    green = {"passed": unrecorded["passed"], "skipped": unrecorded["skipped"], "xfailed": unrecorded["failed"]}
+    assert outcomes(recording) == outcomes(second) == green
+    written = {path.name for path in (pytester.path / "claims" / "expected").iterdir()}
+    assert written == {f"{learnt.name}.toml", "anatomical-heterogeneity.toml"}
+
+
+def test_a_record_that_no_longer_matches_fails_in_either_direction(
+    run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path
+) -> None:
+    run_claims("--record-expected", "-k", "importance_hierarchy")
+    record = pytester.path / "claims" / "expected" / f"{learnt.name}.toml"
+    for before, after in (("SUPPORTED", "REFUTED"), ("REFUTED", "SUPPORTED"), ("NOT_APPLICABLE", "SUPPORTED")):
+        original = record.read_text()
+        count = original.count(f'= "{before}"')
+        assert count > 0
+        record.write_text(original.replace(f'= "{before}"', f'= "{after}"'))
+        edited = run_claims("-k", "importance_hierarchy")
+        assert edited.ret == 1
+        assert outcomes(edited)["failed"] == count
+        assert f"on record: {after}" in edited.stdout.str()
+        record.write_text(original)
+
+
+def test_a_record_of_other_weights_does_not_count(
+    run_claims: RunClaims, pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    other = tiny.save(tmp_path / "other", tiny.model(seed=1))
+    named = pytester.path / "record.toml"
+    run_claims("-k", "delta_correlation", "--record-expected", "--expected", named)
+    assert named.exists()
+    assert run_claims("-k", "delta_correlation", "--expected", named).ret == 0
+    refused = run_claims("-k", "delta_correlation", "--expected", named, model=other)
+    assert refused.ret == 2
+    assert "--record-expected" in refused.stdout.str() + refused.stderr.str()
