@@ -117,10 +117,12 @@ def fit(weights: Floats, matrix: Floats) -> Fit:
     residual = (actual - predicted) ** 2
     spread = (actual - actual.mean(axis=1, keepdims=True)) ** 2
     count = weights.shape[1]
-    with np.errstate(invalid="ignore", divide="ignore"):  # a constant layer has no variance to explain: NaN
-        unexplained = residual.sum(axis=1) / spread.sum(axis=1)
-        deviations = residual - unexplained[:, None] * spread
-        error = np.sqrt(count / (count - 1) * (deviations**2).sum(axis=1)) / spread.sum(axis=1)
+    total = spread.sum(axis=1)
+    total[total == 0] = np.nan  # a constant layer has no variance to explain
+    unexplained = residual.sum(axis=1) / total
+    deviations = residual - unexplained[:, None] * spread
+    error = np.sqrt(count / (count - 1) * (deviations**2).sum(axis=1)) / total
+    with np.errstate(invalid="ignore"):  # a layer of zeros has no direction: NaN
         norms = np.linalg.norm(actual, axis=1) * np.linalg.norm(predicted, axis=1)
         cosine = (actual * predicted).sum(axis=1) / norms
     return Fit(1 - unexplained, error, cosine)

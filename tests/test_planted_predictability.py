@@ -8,13 +8,14 @@ import pytest
 import tiny
 from planted import LAYERS, explained_model, judge, mispredicted_model, woven_model
 
-from anatomy_bench.claim import Conclusion, Need, Verdict, VerdictWord, conclude
+from anatomy_bench.claim import Need, Verdict, VerdictWord
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.experiments.predictability import chosen_layers
 from anatomy_bench.findings import get_finding
 from anatomy_bench.findings.anatomical_heterogeneity.r2_paradox import TABLE_2
 from anatomy_bench.options import Options
+from anatomy_bench.ridge import layer_coefficients
 from anatomy_bench.run import Run
 from anatomy_bench.store import Store
 
@@ -65,14 +66,14 @@ def test_independent_layers_are_predictable_only_when_sorted(tmp_path: Path):
     verdicts = judge(woven_model("independent", width=64), tmp_path, *CLAIMS)
     found = words(verdicts)
     assert [found[name] for name in (*BEYOND, "best", "weights-in-place", "sorted-beyond-mean")] == [R] * 6
+    assert INC not in {found[name] for name in TABLE[:-1]}
     assert "sorted +0.99" in verdicts["predictability.gate-proj"].note
     assert "sorted +0.99" in verdicts["predictability.weights-in-place"].note
-    assert conclude(FINDING, list(verdicts.values())) is Conclusion.NOT_REPRODUCED
 
 
 def test_few_small_layers_are_inconclusive(tmp_path: Path):
     found = words(judge(woven_model("independent", layers=9, width=4), tmp_path, *CLAIMS))
-    assert found["beyond-independent-layers"] is found["order"] is INC
+    assert found["depends-on-order"] is found["order"] is INC
     assert found["nine-layers"] is found["nine-neighbours"] is found["errors-compound"] is found["high-r2-fails"] is NA
 
 
@@ -91,7 +92,7 @@ def test_a_model_of_other_components_is_judged_where_it_can_be(tmp_path: Path):
 
 
 def test_one_mild_error_and_eight_that_add_up_to_ruin(tmp_path: Path):
-    errors = np.full(LAYERS, -0.8)
+    errors = np.full(LAYERS, -1.4)
     errors[chosen_layers(LAYERS, 1, "spread")[0]] = -0.05
     assert damages(errors, tmp_path) == dict.fromkeys(DAMAGE, S) | {"any-one-layer": R}
 
@@ -113,14 +114,20 @@ def test_errors_that_undo_one_another_do_not_compound(tmp_path: Path):
 def test_damage_at_the_thresholds_is_inconclusive(tmp_path: Path):
     found = damages(np.full(LAYERS, total_for(30)), tmp_path / "one", noise=0.05)
     assert found["one-layer"] is found["any-one-layer"] is INC
-    found = damages(np.full(LAYERS, total_for(10_000) / 9), tmp_path / "nine", noise=0.05)
-    assert found["nine-layers"] is found["nine-neighbours"] is found["high-r2-fails"] is INC
+    found = damages(np.full(LAYERS, total_for(10_000) / 9), tmp_path / "nine", noise=0.5)
+    assert found["nine-layers"] is found["nine-neighbours"] is INC
+    # In sample, which of all readings comes nearest to the weights, a layer keeps some of itself.
+    left = [1 - layer_coefficients(LAYERS, each, "in_sample", 1.0)[each] for each in chosen_layers(LAYERS, 9, "spread")]
+    found = damages(np.full(LAYERS, total_for(10_000) / sum(left)), tmp_path / "best", noise=0.5)
+    assert found["high-r2-fails"] is INC
 
 
-def test_sentences_that_disagree_leave_compounding_open(tmp_path: Path):
-    errors = np.zeros(LAYERS)
-    errors[list(chosen_layers(LAYERS, 9, "spread"))] = [-0.2, 0.2] * 4 + [0.0]
-    assert damages(errors, tmp_path, noise=3.0)["errors-compound"] is INC
+def test_a_single_sentence_decides_no_damage(tmp_path: Path):
+    corpus = tmp_path / "one.txt"
+    corpus.write_text("The river froze early that winter.\n")
+    claims = [f"predictability.{name}" for name in DAMAGE]
+    model = mispredicted_model(np.full(LAYERS, -0.8))
+    assert words(judge(model, tmp_path / "model", *claims, corpus=corpus)) == dict.fromkeys(DAMAGE, INC)
 
 
 @pytest.mark.parametrize("layers", [3, 4, 12, 30])
