@@ -1,7 +1,8 @@
 """Frozen dataclasses that round-trip through JSON, NaN and infinity included."""
 
 import json
-from typing import Any, ClassVar, TypeVar
+from types import UnionType
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -17,6 +18,9 @@ class Record:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
 
+
+RecordKind: TypeAlias = type[Record] | UnionType
+"""A kind of record, or several that their fields tell apart, such as `Scores | Weights`."""
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
@@ -38,7 +42,7 @@ def to_data(record: Record) -> Any:
     return json.loads(to_json(record))
 
 
-def from_data(kind: type[RecordT], data: Any) -> RecordT:
+def from_data(kind: type[RecordT] | UnionType, data: Any) -> RecordT:
     """The record that `to_data` took apart.
 
     Raises:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from anatomy_bench.atomic import write_atomically
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments.experiment import Finished
-from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
+from anatomy_bench.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class _StoredUnit(Record):
     result: Any
     seconds: float
 
-    def finished(self, key: dict[str, Any], result_type: type[Record]) -> Finished:
+    def finished(self, key: dict[str, Any], result_type: RecordKind) -> Finished:
         if self.key != key or self.sha256 != _digest([self.result, self.seconds]):
             raise ValueError("not the unit that was asked for, or altered")
         return Finished(from_data(result_type, self.result), self.seconds)
@@ -60,7 +60,7 @@ class Store:
         finally:
             lock.release()
 
-    def get(self, key: dict[str, Any], result_type: type[Record]) -> Finished | None:
+    def get(self, key: dict[str, Any], result_type: RecordKind) -> Finished | None:
         """The finished unit of that key, or `None`. A damaged file is set aside with a warning.
 
         Raises:

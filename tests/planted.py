@@ -20,6 +20,7 @@ from anatomy_bench.claim import Verdict
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.findings import all_claims
 from anatomy_bench.options import Options
+from anatomy_bench.ridge import FIRST_TARGET, layer_coefficients
 from anatomy_bench.run import Run
 
 WIDTH = 16
@@ -85,7 +86,7 @@ def writes_with_total_zero(interior: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def woven_model(pattern: str, layers: int = LAYERS, width: int = WIDTH) -> LlamaForCausalLM:
-    """Weights over the layers: `independent`, `oscillating`, `walking`, or `independent` in `few` numbers."""
+    """Weights over the layers: `independent`, `oscillating`, `walking`, or `trending`, each on a line of its own."""
     config = LlamaConfig(
         vocab_size=VOCABULARY, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
         num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=CONTEXT,
@@ -104,9 +105,62 @@ def woven_model(pattern: str, layers: int = LAYERS, width: int = WIDTH) -> Llama
             if pattern == "oscillating":
                 signs = (-1.0) ** np.arange(layers)
                 fresh = signs[:, None, None] * rng.standard_normal(stacked[0].shape) + 0.3 * fresh
+            if pattern == "trending":
+                start, slope = 3 * rng.standard_normal(stacked[0].shape), 0.3 * rng.standard_normal(stacked[0].shape)
+                fresh = start + np.arange(layers)[:, None, None] * slope
             for parameter, values in zip(stacked, fresh, strict=True):
                 parameter.copy_(torch.tensor(values))
     return model.eval()
+
+
+def explained_model(r2: dict[str, float], width: int = 64) -> LlamaForCausalLM:
+    """Each layer of a component is predicted from those before it with that R², by the paper's ridge.
+
+    A layer is made of its own prediction p and of noise e as large as p: w = a p + b e has an R² of
+    1 − ((a − 1)² + b²) / (a² + b²).
+    """
+    model = woven_model("independent", width=width)
+    rng = np.random.default_rng(2)
+    for name, wanted in r2.items():
+        matrices = [layer.get_submodule(name).weight for layer in model.model.layers]
+        made = [rng.standard_normal(matrices[0].shape) for _ in range(FIRST_TARGET)]
+        share = 1.0 if wanted > 0 else -0.2
+        noise = np.sqrt(((1 - wanted) * share**2 - (share - 1) ** 2) / wanted)
+        for layer in range(FIRST_TARGET, LAYERS):
+            known = layer_coefficients(LAYERS, layer, "elementwise", 1.0)
+            predicted = np.einsum("k,kij->ij", known, np.array(made))
+            made.append(share * predicted + noise * predicted.std() * rng.standard_normal(predicted.shape))
+        with torch.no_grad():
+            for matrix, values in zip(matrices, made, strict=True):
+                matrix.copy_(torch.tensor(values / np.std(made[-1])))  # no R² changes with the scale of all layers
+    return model
+
+
+def mispredicted_model(errors: NDArray[np.float64], noise: float = 0.1) -> LlamaForCausalLM:
+    """A writing model whose total moves by `errors[l]` when layer l is replaced by its prediction.
+
+    Every matrix is the same in all layers, but for one weight a layer, which is its prediction less the
+    error and by far the largest, so that sorting moves it nowhere. The layer's bias takes back what it writes.
+    """
+    count = len(errors)
+    model = writing_model(np.zeros(count), noise)
+    offset = 50.0  # beyond all other weights
+    written = [offset] * FIRST_TARGET
+    for layer in range(FIRST_TARGET, count):
+        known = layer_coefficients(count, layer, "elementwise", 1.0)
+        written.append(float(np.dot(known, written)) - errors[layer])
+    sigmoid_of_anchor = 1 / (1 + np.exp(-(WIDTH**0.5)))  # the anchor enters a layer as √width
+    with torch.no_grad():
+        for layer, value in zip(model.model.layers, written, strict=True):
+            layer.mlp.gate_proj.weight[0, 1] = 1.0
+            layer.mlp.up_proj.weight[0, 1] = 1 / (WIDTH * sigmoid_of_anchor)
+            layer.mlp.down_proj.weight[0, 0] = value
+            layer.mlp.down_proj.bias[0] = -value
+            for each in ("q_proj", "k_proj", "v_proj"):
+                layer.self_attn.get_submodule(each).weight[0, 0] = 1e-3  # so that no component is all zeros
+            layer.self_attn.o_proj.weight[2, 0] = 1e-3
+            layer.post_attention_layernorm.weight.fill_(1.0)
+    return model
 
 
 def judge(model: LlamaForCausalLM, folder: Path, *claims: str, corpus: Path | None = None) -> dict[str, Verdict]:

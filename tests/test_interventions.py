@@ -4,21 +4,26 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from anatomy_bench.engine.naive import sentence_nll_nats
-from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
+from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
+from anatomy_bench.ridge import READINGS, depth_features
 from anatomy_bench.subject import Subject
 
 LAYERS = 5
 ARCHITECTURES = ["llama-tied", "gemma3", "gpt2", "gpt-j"]
 layers = st.integers(0, LAYERS - 1)
-interventions = st.one_of(st.just(Intact()), st.builds(NeighbourAverage, layers), st.builds(Skip, layers))
+predictable = st.sets(st.integers(2, LAYERS - 1), min_size=1).map(lambda chosen: tuple(sorted(chosen)))
+predictions = st.builds(Predicted, predictable, st.sampled_from(READINGS), st.sampled_from([1e-3, 1.0]))
+interventions = st.one_of(st.just(Intact()), st.builds(NeighbourAverage, layers), st.builds(Skip, layers), predictions)
 architectures = st.sampled_from(ARCHITECTURES)
 
 
@@ -115,6 +120,37 @@ def test_neighbour_average_touches_no_other_layer(architecture: str, layer: int)
     before = {each: layer_weights(subject, each) for each in others}
     with subject.applied(NeighbourAverage(layer)):
         assert all(same_bits(layer_weights(subject, each), before[each]) for each in others)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("reading", READINGS)
+def test_predictions_are_those_of_scikit_learn_from_the_layers_as_loaded(architecture: str, reading: Any) -> None:
+    """Also where the layers that a layer is predicted from are replaced themselves."""
+    subject, features = subject_of(architecture), depth_features(LAYERS)
+    loaded = [layer_weights(subject, layer) for layer in range(LAYERS)]
+    with subject.applied(Predicted((2, 3, 4), reading, 0.5)):
+        written = {layer: layer_weights(subject, layer) for layer in (2, 3, 4)}
+    for layer, weights in written.items():
+        known = layer + 1 if reading == "in_sample" else layer
+        for name, tensor in weights.items():
+            if tensor.ndim == 1:
+                assert torch.equal(tensor, loaded[layer][name])
+                continue
+            flat = np.stack([each[name].flatten().double().numpy() for each in loaded])
+            own = flat[layer]
+            if reading == "sorted":
+                flat = np.sort(flat, axis=1)
+            expected = Ridge(alpha=0.5).fit(features[:known], flat[:known]).predict(features[layer : layer + 1])[0]
+            if reading == "sorted":
+                expected = expected[own.argsort(kind="stable").argsort(kind="stable")]
+            np.testing.assert_allclose(tensor.flatten().numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_layer_without_two_before_it_cannot_be_predicted(layer: int) -> None:
+    subject = subject_of("llama-tied")
+    with pytest.raises(ValueError, match="2 layers before"), subject.applied(Predicted((layer,), "elementwise", 1.0)):
+        pytest.fail("the body must not run")
 
 
 @pytest.mark.parametrize("architecture", tiny.CONFIGS)

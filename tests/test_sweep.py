@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from anatomy_bench.engine import naive, sweep
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
+from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
+from anatomy_bench.ridge import READINGS
 from anatomy_bench.subject import Subject
 
 # Both sides compute in float32, with sums in another order: one part in 10⁷ a rounding, and some hundred
@@ -48,7 +49,13 @@ def stack_of(architecture: str, attention: str = "eager", layers: int = 6) -> La
 
 
 def all_variants(stack: LayerStack) -> list[Intervention]:
-    return [Intact(), *(make(layer) for layer in range(len(stack.layers)) for make in (NeighbourAverage, Skip))]
+    last = len(stack.layers) - 1
+    several: list[tuple[int, ...]] = [(2,), (last,), tuple(range(2, last + 1))] if last > 2 else [(2,)]
+    return [
+        Intact(),
+        *(make(layer) for layer in range(len(stack.layers)) for make in (NeighbourAverage, Skip)),
+        *(Predicted(layers, reading, 1.0) for layers in several for reading in READINGS),
+    ]
 
 
 def plain_scores(
@@ -174,6 +181,15 @@ def test_one_intervention_may_touch_several_layers() -> None:
     stack = stack_of("llama")
     sentences, variants = tiny.sentences(LENGTHS), [Halves((1, 2, 4)), Skip(2), Halves((0, 5))]
     assert sweep.sweep(stack, sentences, variants) == approximately(plain_scores(stack, sentences, variants))
+
+
+def test_variants_that_change_a_layer_alike_share_its_new_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = stack_of("llama")
+    made: list[int] = []
+    replacement = stack.replacement
+    monkeypatch.setattr(stack, "replacement", lambda change, layer: made.append(layer) or replacement(change, layer))
+    sweep.sweep(stack, tiny.sentences((5,)), [Predicted(each, "sorted", 1.0) for each in [(2,), (2, 4), (2, 4, 5)]])
+    assert made == [2, 4, 5]
 
 
 def test_the_baseline_alone_needs_no_variant() -> None:

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
-from anatomy_bench.interventions import Intact, Intervention, Skip
+from anatomy_bench.interventions import Intact, Intervention, Skip, change_of
 from anatomy_bench.progress import Advance, Progress, SilentProgress
 
 TOKENS_PER_WALK = 16384
@@ -149,6 +149,9 @@ class _Walk:
 
     def _layer(self, index: int, forward: Forward) -> Forward:
         touching = [variant for variant in self._variants if index in variant.touched]
+        changes: dict[Intervention, list[Intervention]] = {}
+        for variant in touching:
+            changes.setdefault(change_of(variant, index), []).append(variant)
 
         def walked(*args: Any, **kwargs: Any) -> Any:
             if self._inside_layer:  # functional_call comes back to the layer through its own forward
@@ -157,10 +160,10 @@ class _Walk:
             shared = [variant for variant in self._alive if variant not in touching]
             outputs = [self._shared(forward, [streams[each] for each in shared], args, kwargs)]
             outputs += [
-                self._changed(index, variant, streams.get(variant, streams[_CLEAN]), args, kwargs)
-                for variant in touching
+                self._changed(index, change, [streams.get(each, streams[_CLEAN]) for each in alike], args, kwargs)
+                for change, alike in changes.items()
             ]
-            self._alive = shared + touching
+            self._alive = shared + [variant for alike in changes.values() for variant in alike]
             self._advance(len(self._alive))
             return self._stack.as_output(torch.cat(outputs))
 
@@ -174,20 +177,22 @@ class _Walk:
         self, forward: Forward, streams: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor:
         """All streams that the layer's own weights serve, in one call."""
-        rows, copies = streams[0].shape[0], len(streams)
-        positional, named = with_hidden(
-            torch.cat(list(streams)), _tiled(args, rows, copies), _tiled(kwargs, rows, copies)
-        )
+        positional, named = _joined(streams, args, kwargs)
         return self._stack.as_hidden(forward(*positional, **named))
 
     def _changed(
-        self, index: int, variant: Intervention, stream: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        index: int,
+        change: Intervention,
+        streams: Sequence[Tensor],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Tensor:
-        """One stream through the layer as the variant has it."""
-        weights = self._stack.replacement(variant, index)
+        """The streams of all variants that change the layer alike, in one call: its weights are made once."""
+        weights = self._stack.replacement(change, index)
         if weights is None:
-            return stream
-        positional, named = with_hidden(stream, args, kwargs)
+            return torch.cat(list(streams))
+        positional, named = _joined(streams, args, kwargs)
         self._inside_layer = True
         try:
             return self._stack.as_hidden(functional_call(self._stack.layers[index], dict(weights), positional, named))
@@ -243,6 +248,14 @@ def _head_input(head: Any) -> Iterator[Any]:
         yield lambda hidden: given.__setitem__(slice(None), [hidden])
     finally:
         hook.remove()
+
+
+def _joined(
+    streams: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A layer's arguments for several streams at once."""
+    rows, copies = streams[0].shape[0], len(streams)
+    return with_hidden(torch.cat(list(streams)), _tiled(args, rows, copies), _tiled(kwargs, rows, copies))
 
 
 def _tiled(value: Any, rows: int, copies: int) -> Any:

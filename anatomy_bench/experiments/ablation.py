@@ -21,7 +21,7 @@ from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, 
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
-from anatomy_bench.record import Record
+from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.statistics import PairedBootstrap, percent
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Ablation:
 
     name = "ablation"
     reads_corpus = True
-    result_type: type[Record] = SentenceScores
+    result_type: RecordKind = SentenceScores
     measurement_type: type[Measurement] = AblationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> AblationConfig:
@@ -181,12 +181,7 @@ class Ablation:
         self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
     ) -> Iterator[tuple[Intervention, Finished]]:
         """All units in one sweep: they share every layer but the one that each changes."""
-        sentences = subject.tokenize(corpus.sentences)
-        started = time.perf_counter()
-        scores = subject.score(sentences, units, progress)
-        share = (time.perf_counter() - started) / len(units)
-        for unit, nll_nats in scores.items():
-            yield unit, Finished(SentenceScores(tuple(nll_nats)), share)
+        yield from scored(units, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: AblationConfig, finished: Mapping[Intervention, Finished]
@@ -194,12 +189,12 @@ class Ablation:
         """Perplexities, degradations and their intervals."""
         assert setting.corpus is not None
         tokens = np.array(setting.corpus.sentence_tokens, dtype=np.float64)
-        intact = _nll_nats(finished[Intact()])
+        intact = nll_nats_of(finished[Intact()])
         layers = _layers(setting.subject.layers, config)
         by_name = {
-            name: _variants(
-                np.array(intact),
-                [_nll_nats(finished[make(layer=layer)]) for layer in layers],
+            name: score_variants(
+                intact,
+                [nll_nats_of(finished[make(layer=layer)]) for layer in layers],
                 tokens,
                 config.resamples,
                 generator(setting.provenance.seed, "sentences"),
@@ -235,18 +230,41 @@ def _layers(layer_count: int, config: AblationConfig) -> tuple[int, ...]:
     return layers
 
 
-def _nll_nats(finished: Finished) -> tuple[float, ...]:
+def scored(
+    units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
+) -> Iterator[tuple[Intervention, Finished]]:
+    """Score the corpus under every intervention in one sweep; each is given an equal share of its seconds."""
+    sentences = subject.tokenize(corpus.sentences)
+    started = time.perf_counter()
+    scores = subject.score(sentences, units, progress)
+    share = (time.perf_counter() - started) / len(units)
+    for unit, nll_nats in scores.items():
+        yield unit, Finished(SentenceScores(tuple(nll_nats)), share)
+
+
+def nll_nats_of(finished: Finished) -> tuple[float, ...]:
+    """Negative log-likelihood of each sentence, in nats, that a scored unit came to."""
     assert isinstance(finished.result, SentenceScores)
     return finished.result.nll_nats
 
 
-def _variants(
-    intact: np.ndarray,
+def score_variants(
+    intact_nll_nats: Sequence[float],
     nll_nats: Sequence[tuple[float, ...]],
     tokens: np.ndarray,
     resamples: int,
     rng: np.random.Generator,
 ) -> list[Variant]:
+    """Variants against the intact model.
+
+    Args:
+        intact_nll_nats: of each sentence.
+        nll_nats: likewise, for each variant.
+        tokens: predicted tokens of each sentence, shape (sentences,).
+        resamples: bootstrap resamples of the sentences.
+        rng: draws them.
+    """
+    intact = np.array(intact_nll_nats)
     bootstrap = PairedBootstrap.over_sentences(intact, np.array(nll_nats), tokens, resamples, rng)
     baseline = intact.sum() / tokens.sum()
     return [

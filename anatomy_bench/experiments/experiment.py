@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
 from anatomy_bench.progress import Progress
-from anatomy_bench.record import Record
+from anatomy_bench.record import Record, RecordKind
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
@@ -51,13 +51,13 @@ class Experiment(Protocol):
     Attributes:
         name: as on the command line.
         reads_corpus: whether it scores text; if not, its units do not depend on one.
-        result_type: kind of record that a unit results in.
+        result_type: kind of record that a unit results in; a union where there are several kinds of units.
         measurement_type: kind of record that `assemble` returns.
     """
 
     name: str
     reads_corpus: bool
-    result_type: type[Record]
+    result_type: RecordKind
     measurement_type: type[Measurement]
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> Any:

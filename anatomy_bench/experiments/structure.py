@@ -20,7 +20,7 @@ from anatomy_bench.experiments.experiment import Finished, Profile, Setting
 from anatomy_bench.interval import Interval
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
-from anatomy_bench.record import Record
+from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.statistics import Floats, percentile_interval
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Structure:
 
     name = "structure"
     reads_corpus = False
-    result_type: type[Record] = ComponentStructure
+    result_type: RecordKind = ComponentStructure
     measurement_type: type[Measurement] = StructureMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> StructureConfig:
