@@ -2,6 +2,7 @@
 
 An intervention only describes; `Subject.applied` carries it out in place and
 undoes it, and the sweep (`engine/sweep.py`) scores it without touching the model.
+Those of several layers at once are in `strategies.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from anatomy_bench.record import Record
+from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll, require_alike
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,11 +60,9 @@ class NeighbourAverage(Record):
         Raises:
             ValueError: the neighbours' parameters differ in name or shape.
         """
-        neighbours = [weights_of(each) for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
-        shapes = [{name: tensor.shape for name, tensor in weights.items()} for weights in neighbours]
-        if any(each != {name: tensor.shape for name, tensor in weights_of(layer).items()} for each in shapes):
-            raise ValueError(f"layer {layer} and its neighbours have parameters of different names or shapes")
-        first, *others = neighbours
+        neighbours = [each for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
+        require_alike(layer, weights_of, neighbours)
+        first, *others = [weights_of(each) for each in neighbours]
         if not others:
             return first
         return {name: (tensor + others[0][name]) / 2 for name, tensor in first.items()}
@@ -86,4 +86,4 @@ class Skip(Record):
         return None
 
 
-Intervention = Intact | NeighbourAverage | Skip
+Intervention = Intact | NeighbourAverage | Skip | SkipAll | Scale | Clone | Blend | LowRankBlend | Noise

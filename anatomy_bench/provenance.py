@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
 _PACKAGE = Path(__file__).parent
-_MEASURING = ("engine/*.py", "subject/*.py", "interventions.py", "statistics.py")
+_MEASURING = ("engine/*.py", "subject/*.py", "interventions.py", "strategies.py", "scored.py", "statistics.py")
 """Sources that every measurement depends on."""
 
 
