@@ -2,6 +2,7 @@
 
 An intervention only describes; `Subject.applied` carries it out in place and
 undoes it, and the sweep (`engine/sweep.py`) scores it without touching the model.
+Those of several layers at once are in `strategies.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from anatomy_bench.record import Record
 from anatomy_bench.ridge import Reading, layer_coefficients, rank_order
+from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll, require_alike
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,11 +64,9 @@ class NeighbourAverage(Record):
         Raises:
             ValueError: the neighbours' parameters differ in name or shape.
         """
-        neighbours = [weights_of(each) for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
-        shapes = [{name: tensor.shape for name, tensor in weights.items()} for weights in neighbours]
-        if any(each != {name: tensor.shape for name, tensor in weights_of(layer).items()} for each in shapes):
-            raise ValueError(f"layer {layer} and its neighbours have parameters of different names or shapes")
-        first, *others = neighbours
+        neighbours = [each for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
+        require_alike(layer, weights_of, neighbours)
+        first, *others = [weights_of(each) for each in neighbours]
         if not others:
             return first
         return {name: (tensor + others[0][name]) / 2 for name, tensor in first.items()}
@@ -153,7 +153,7 @@ def _flat(tensor: "Tensor") -> NDArray[np.float32]:
     return tensor.detach().float().cpu().numpy().ravel()
 
 
-Intervention = Intact | NeighbourAverage | Skip | Predicted
+Intervention = Intact | NeighbourAverage | Skip | SkipAll | Scale | Clone | Blend | LowRankBlend | Noise | Predicted
 
 
 def change_of(intervention: Intervention, layer: int) -> Intervention:

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
 _PACKAGE = Path(__file__).parent
-_MEASURING = ("engine/*.py", "subject/*.py", "interventions.py", "regressions.py", "ridge.py", "statistics.py")
+_MEASURING = (
+    "engine/*.py",
+    "subject/*.py",
+    "interventions.py",
+    "regressions.py",
+    "ridge.py",
+    "scored.py",
+    "statistics.py",
+    "strategies.py",
+)
 """Sources that every measurement depends on."""
 
 

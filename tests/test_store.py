@@ -18,10 +18,10 @@ from anatomy_bench import provenance
 from anatomy_bench.claim import Need
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments.ablation import SentenceScores
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.options import Options
 from anatomy_bench.run import Run
+from anatomy_bench.scored import SentenceScores
 from anatomy_bench.store import Store
 
 KEY = {"experiment": "ablation", "subject": "abc", "unit": {"kind": "skip", "layer": 3}}

@@ -5,36 +5,33 @@ stands beside it. First and last layers, for which the paper prints 0.0 and whic
 formula cannot touch, are really ablated here and marked `boundary`.
 """
 
-import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from anatomy_bench.corpus import Corpus
-from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments.experiment import Finished, Profile, Setting
-from anatomy_bench.interval import Interval
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
+from anatomy_bench.layer_sets import require_layers
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
-from anatomy_bench.statistics import PairedBootstrap, percent
+from anatomy_bench.scored import (
+    SentenceScores,
+    Variant,
+    baseline_perplexity,
+    compare,
+    paired_bootstrap,
+    score_units,
+    scores_of,
+)
+from anatomy_bench.statistics import PairedBootstrap
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
 VARIANTS = {"neighbour_average": NeighbourAverage, "skip": Skip}
-THRESHOLDS_PERCENT = (("Redundant", 10.0), ("Minor", 30.0), ("Important", 100.0), ("Critical", math.inf))
-"""Categories and the degradation below which a layer is in them (paper 3.2)."""
-
-
-def category(degradation_percent: float) -> str:
-    """The paper's category of a layer (3.2)."""
-    return next((name for name, limit in THRESHOLDS_PERCENT if degradation_percent < limit), "Critical")
 
 
 @dataclass(frozen=True)
@@ -49,36 +46,6 @@ class AblationConfig(Record):
 
     layers: tuple[int, ...] | None
     resamples: int
-
-
-@dataclass(frozen=True)
-class SentenceScores(Record):
-    """Result of a unit.
-
-    Attributes:
-        nll_nats: negative log-likelihood of each sentence, summed over its predicted tokens.
-    """
-
-    nll_nats: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Variant(Record):
-    """One layer under one intervention.
-
-    Attributes:
-        perplexity: exp(total nats / total tokens).
-        degradation_percent: (perplexity / baseline − 1) · 100.
-        interval95_percent: of it, by paired bootstrap over sentences; `None` for a single sentence.
-        category: by the paper's thresholds.
-        sentence_nll_nats: what all that is computed from.
-    """
-
-    perplexity: float
-    degradation_percent: float
-    interval95_percent: Interval | None
-    category: str
-    sentence_nll_nats: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -138,10 +105,10 @@ class AblationMeasurement(Measurement):
     def bootstrap(self, layers: Sequence[LayerAblation], variant: str) -> PairedBootstrap:
         """Resampled degradations of the given layers under a variant, all on the same resamples."""
         assert self.corpus is not None
-        return PairedBootstrap.over_sentences(
-            np.array(self.baseline_sentence_nll_nats),
-            np.array([each.variants[variant].sentence_nll_nats for each in layers]),
-            np.array(self.corpus.sentence_tokens, dtype=np.float64),
+        return paired_bootstrap(
+            self.baseline_sentence_nll_nats,
+            [each.variants[variant].sentence_nll_nats for each in layers],
+            self.corpus,
             self.config.resamples,
             self.generator("sentences"),
         )
@@ -181,21 +148,20 @@ class Ablation:
         self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
     ) -> Iterator[tuple[Intervention, Finished]]:
         """All units in one sweep: they share every layer but the one that each changes."""
-        yield from scored(units, subject, corpus, progress)
+        yield from score_units(units, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: AblationConfig, finished: Mapping[Intervention, Finished]
     ) -> AblationMeasurement:
         """Perplexities, degradations and their intervals."""
         assert setting.corpus is not None
-        tokens = np.array(setting.corpus.sentence_tokens, dtype=np.float64)
-        intact = nll_nats_of(finished[Intact()])
+        intact = scores_of(finished[Intact()])
         layers = _layers(setting.subject.layers, config)
         by_name = {
-            name: score_variants(
+            name: compare(
                 intact,
-                [nll_nats_of(finished[make(layer=layer)]) for layer in layers],
-                tokens,
+                [scores_of(finished[make(layer=layer)]) for layer in layers],
+                setting.corpus,
                 config.resamples,
                 generator(setting.provenance.seed, "sentences"),
             )
@@ -209,7 +175,7 @@ class Ablation:
             provenance=setting.provenance,
             seconds=sum(each.seconds for each in finished.values()),
             config=config,
-            baseline_perplexity=float(np.exp(sum(intact) / tokens.sum())),
+            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
             baseline_sentence_nll_nats=intact,
             layers=tuple(
                 LayerAblation(
@@ -223,67 +189,7 @@ class Ablation:
 
 
 def _layers(layer_count: int, config: AblationConfig) -> tuple[int, ...]:
-    layers = config.layers if config.layers is not None else tuple(range(layer_count))
-    absent = [layer for layer in layers if not 0 <= layer < layer_count]
-    if absent:
-        raise UsageError(f"no layer {absent[0]}: the model has layers 0 to {layer_count - 1}")
-    return layers
-
-
-def scored(
-    units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
-) -> Iterator[tuple[Intervention, Finished]]:
-    """Score the corpus under every intervention in one sweep; each is given an equal share of its seconds."""
-    sentences = subject.tokenize(corpus.sentences)
-    started = time.perf_counter()
-    scores = subject.score(sentences, units, progress)
-    share = (time.perf_counter() - started) / len(units)
-    for unit, nll_nats in scores.items():
-        yield unit, Finished(SentenceScores(tuple(nll_nats)), share)
-
-
-def nll_nats_of(finished: Finished) -> tuple[float, ...]:
-    """Negative log-likelihood of each sentence, in nats, that a scored unit came to."""
-    assert isinstance(finished.result, SentenceScores)
-    return finished.result.nll_nats
-
-
-def score_variants(
-    intact_nll_nats: Sequence[float],
-    nll_nats: Sequence[tuple[float, ...]],
-    tokens: np.ndarray,
-    resamples: int,
-    rng: np.random.Generator,
-) -> list[Variant]:
-    """Variants against the intact model.
-
-    Args:
-        intact_nll_nats: of each sentence.
-        nll_nats: likewise, for each variant.
-        tokens: predicted tokens of each sentence, shape (sentences,).
-        resamples: bootstrap resamples of the sentences.
-        rng: draws them.
-    """
-    intact = np.array(intact_nll_nats)
-    bootstrap = PairedBootstrap.over_sentences(intact, np.array(nll_nats), tokens, resamples, rng)
-    baseline = intact.sum() / tokens.sum()
-    return [
-        Variant(
-            perplexity=float(np.exp(baseline + delta)),
-            degradation_percent=float(percent(delta)),
-            interval95_percent=interval_percent(interval),
-            category=category(float(percent(delta))),
-            sentence_nll_nats=scores,
-        )
-        for delta, interval, scores in zip(bootstrap.delta_nll_nats, bootstrap.intervals(), nll_nats, strict=True)
-    ]
-
-
-def interval_percent(interval_nats: Interval | None) -> Interval | None:
-    """An interval of ΔNLL in nats as one of perplexity degradation in percent."""
-    if interval_nats is None:
-        return None
-    return Interval(float(percent(interval_nats.low)), float(percent(interval_nats.high)))
+    return require_layers(config.layers, layer_count) if config.layers is not None else tuple(range(layer_count))
 
 
 EXPERIMENT = Ablation()

@@ -14,7 +14,6 @@ import numpy as np
 
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments.ablation import SentenceScores, Variant, nll_nats_of, score_variants, scored
 from anatomy_bench.experiments.experiment import Finished, Profile, Setting
 from anatomy_bench.interventions import Intact, Intervention, Predicted
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
@@ -23,6 +22,15 @@ from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.regressions import ComponentPredictability, Predictors, RegressionUnit, component_predictability
 from anatomy_bench.ridge import DEFAULT_READING, FIRST_TARGET, READINGS, Reading
+from anatomy_bench.scored import (
+    SentenceScores,
+    Variant,
+    baseline_perplexity,
+    compare,
+    paired_bootstrap,
+    score_units,
+    scores_of,
+)
 from anatomy_bench.statistics import Floats, PairedBootstrap
 
 if TYPE_CHECKING:
@@ -108,10 +116,10 @@ class PredictabilityMeasurement(Measurement):
     def bootstrap(self, replacements: Sequence[Replacement]) -> PairedBootstrap:
         """Resampled degradations under the given replacements, all on the same resamples."""
         assert self.corpus is not None
-        return PairedBootstrap.over_sentences(
-            np.array(self.baseline_sentence_nll_nats),
-            np.array([each.variant.sentence_nll_nats for each in replacements]),
-            np.array(self.corpus.sentence_tokens, dtype=np.float64),
+        return paired_bootstrap(
+            self.baseline_sentence_nll_nats,
+            [each.variant.sentence_nll_nats for each in replacements],
+            self.corpus,
             self.config.resamples,
             self.generator("sentences"),
         )
@@ -240,7 +248,7 @@ class Predictability:
                 yield unit, Finished(result, time.perf_counter() - started)
         replacements = [unit for unit in units if not isinstance(unit, RegressionUnit)]
         for sweep in _by_reading(replacements):
-            yield from scored(sweep, subject, corpus, progress)
+            yield from score_units(sweep, subject, corpus, progress)
 
     def assemble(
         self,
@@ -250,15 +258,14 @@ class Predictability:
     ) -> PredictabilityMeasurement:
         """Regressions and replacements together, these with degradations and intervals."""
         assert setting.corpus is not None
-        tokens = np.array(setting.corpus.sentence_tokens, dtype=np.float64)
-        intact = nll_nats_of(finished[Intact()])
+        intact = scores_of(finished[Intact()])
         results = [each.result for each in finished.values()]
         components = tuple(each for each in results if isinstance(each, ComponentPredictability))
         planned = planned_replacements(setting.subject.layers, config)
-        variants = score_variants(
+        variants = compare(
             intact,
-            [nll_nats_of(finished[replacement]) for _, replacement in planned],
-            tokens,
+            [scores_of(finished[replacement]) for _, replacement in planned],
+            setting.corpus,
             config.resamples,
             generator(setting.provenance.seed, "sentences"),
         )
@@ -272,7 +279,7 @@ class Predictability:
             config=config,
             targets=tuple(range(FIRST_TARGET, setting.subject.layers)),
             components=components,
-            baseline_perplexity=float(np.exp(sum(intact) / tokens.sum())),
+            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
             baseline_sentence_nll_nats=intact,
             replacements=tuple(
                 Replacement(each.reading, choice, each.layers, _mean_r2(components, each), variant)

@@ -3,9 +3,10 @@
 import numpy as np
 
 from anatomy_bench.claim import Claim, Estimate, Finding, Kind, Need, below, needs_layer_count
-from anatomy_bench.experiments.ablation import AblationMeasurement, interval_percent
+from anatomy_bench.experiments.ablation import AblationMeasurement
 from anatomy_bench.findings.anatomical_heterogeneity import PAPER
 from anatomy_bench.findings.anatomical_heterogeneity.table1 import PLACE, degradation_percent, layer_count
+from anatomy_bench.scored import interval_percent
 
 ANTI_LAYERS = (14, 17)
 AVERAGE = "neighbour_average"

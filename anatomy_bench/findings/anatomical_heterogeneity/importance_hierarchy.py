@@ -14,7 +14,7 @@ from anatomy_bench.claim import (
     below,
     needs_layer_count,
 )
-from anatomy_bench.experiments.ablation import AblationMeasurement, LayerAblation, Variant, category
+from anatomy_bench.experiments.ablation import AblationMeasurement, LayerAblation
 from anatomy_bench.findings.anatomical_heterogeneity import PAPER
 from anatomy_bench.findings.anatomical_heterogeneity.table1 import (
     PLACE,
@@ -22,6 +22,7 @@ from anatomy_bench.findings.anatomical_heterogeneity.table1 import (
     degradation_percent,
     layer_count,
 )
+from anatomy_bench.scored import Variant, category
 from anatomy_bench.statistics import Floats, percent, rank_correlation
 
 ABLATION = Need("ablation")

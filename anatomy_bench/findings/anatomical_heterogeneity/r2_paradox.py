@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from anatomy_bench.claim import Estimate, NotApplicable
-from anatomy_bench.experiments.ablation import interval_percent
 from anatomy_bench.experiments.predictability import PredictabilityMeasurement, Replacement
 from anatomy_bench.findings.anatomical_heterogeneity import PAPER
 from anatomy_bench.interval import Interval
 from anatomy_bench.papers import load
 from anatomy_bench.regressions import Predictors
 from anatomy_bench.ridge import DEFAULT_READING, READINGS, Reading
+from anatomy_bench.scored import interval_percent
 from anatomy_bench.statistics import Floats, block_bootstrap_mean, rank_correlation
 
 HIGH_R2 = 0.9

@@ -1,0 +1,138 @@
+"""What experiments that score interventions on sentences have in common: the scores, and what follows from them."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anatomy_bench.corpus import Corpus
+from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.interval import Interval
+from anatomy_bench.interventions import Intervention
+from anatomy_bench.measurement import CorpusRecord
+from anatomy_bench.progress import Progress
+from anatomy_bench.record import Record
+from anatomy_bench.statistics import PairedBootstrap, percent
+
+if TYPE_CHECKING:
+    from anatomy_bench.subject import Subject
+
+THRESHOLDS_PERCENT = (("Redundant", 10.0), ("Minor", 30.0), ("Important", 100.0), ("Critical", math.inf))
+"""Categories and the degradation below which a layer is in them (paper 3.2)."""
+
+
+def category(degradation_percent: float) -> str:
+    """The paper's category of a layer (3.2)."""
+    return next((name for name, limit in THRESHOLDS_PERCENT if degradation_percent < limit), "Critical")
+
+
+@dataclass(frozen=True)
+class SentenceScores(Record):
+    """Result of a unit.
+
+    Attributes:
+        nll_nats: negative log-likelihood of each sentence, summed over its predicted tokens.
+    """
+
+    nll_nats: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Variant(Record):
+    """The model under one intervention.
+
+    Attributes:
+        perplexity: exp(total nats / total tokens).
+        degradation_percent: (perplexity / baseline − 1) · 100.
+        interval95_percent: of it, by paired bootstrap over sentences; `None` for a single sentence.
+        category: by the paper's thresholds.
+        sentence_nll_nats: what all that is computed from.
+    """
+
+    perplexity: float
+    degradation_percent: float
+    interval95_percent: Interval | None
+    category: str
+    sentence_nll_nats: tuple[float, ...]
+
+
+def score_units(
+    units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
+) -> Iterator[tuple[Intervention, Finished]]:
+    """Score interventions in one sweep: they share every layer that none of them has changed yet."""
+    sentences = subject.tokenize(corpus.sentences)
+    started = time.perf_counter()
+    scores = subject.score(sentences, units, progress)
+    share = (time.perf_counter() - started) / len(units)
+    for unit, nll_nats in scores.items():
+        yield unit, Finished(SentenceScores(tuple(nll_nats)), share)
+
+
+def scores_of(finished: Finished) -> tuple[float, ...]:
+    """Negative log-likelihood of each sentence, in nats."""
+    assert isinstance(finished.result, SentenceScores)
+    return finished.result.nll_nats
+
+
+def paired_bootstrap(
+    intact_nll_nats: Sequence[float],
+    variant_nll_nats: Sequence[Sequence[float]],
+    corpus: CorpusRecord,
+    resamples: int,
+    rng: np.random.Generator,
+) -> PairedBootstrap:
+    """Resampled changes of variants, all on the same resamples of the corpus' sentences.
+
+    Args:
+        intact_nll_nats: of each sentence.
+        variant_nll_nats: of each sentence under each variant.
+        corpus: the sentences.
+        resamples: how often.
+        rng: draws the resamples.
+    """
+    return PairedBootstrap.over_sentences(
+        np.array(intact_nll_nats),
+        np.array(variant_nll_nats),
+        np.array(corpus.sentence_tokens, dtype=np.float64),
+        resamples,
+        rng,
+    )
+
+
+def baseline_perplexity(intact_nll_nats: Sequence[float], corpus: CorpusRecord) -> float:
+    """exp(total nats / total tokens) of the intact model."""
+    return float(np.exp(sum(intact_nll_nats) / corpus.tokens))
+
+
+def compare(
+    intact_nll_nats: Sequence[float],
+    variant_nll_nats: Sequence[tuple[float, ...]],
+    corpus: CorpusRecord,
+    resamples: int,
+    rng: np.random.Generator,
+) -> list[Variant]:
+    """Each variant against the intact model; the arguments are those of `paired_bootstrap`."""
+    bootstrap = paired_bootstrap(intact_nll_nats, variant_nll_nats, corpus, resamples, rng)
+    baseline = np.sum(intact_nll_nats) / corpus.tokens
+    return [
+        Variant(
+            perplexity=float(np.exp(baseline + delta)),
+            degradation_percent=float(percent(delta)),
+            interval95_percent=interval_percent(interval),
+            category=category(float(percent(delta))),
+            sentence_nll_nats=scores,
+        )
+        for delta, interval, scores in zip(
+            bootstrap.delta_nll_nats, bootstrap.intervals(), variant_nll_nats, strict=True
+        )
+    ]
+
+
+def interval_percent(interval_nats: Interval | None) -> Interval | None:
+    """An interval of ΔNLL in nats as one of perplexity degradation in percent."""
+    if interval_nats is None:
+        return None
+    return Interval(float(percent(interval_nats.low)), float(percent(interval_nats.high)))
