@@ -163,7 +163,7 @@ class Manipulation:
     measurement_type: type[Measurement] = ManipulationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> ManipulationConfig:
-        """Both profiles have the same kinds of sets; quick draws fewer noises and random sets and has fewer readings."""
+        """Both profiles have the same kinds of sets; quick draws fewer of the random ones and has fewer readings."""
         paper = profile is Profile.PAPER
         return ManipulationConfig(
             layers=layers,
