@@ -1,10 +1,11 @@
 """Models whose anatomy is known by construction.
 
-Two kinds. In a *writing* model every layer adds one number to one coordinate of the
+Three kinds. In a *writing* model every layer adds one number to one coordinate of the
 residual stream and nothing else, and the head turns that coordinate's total into
 confidence in tokens of the corpora: what averaging or skipping a layer does to the loss
-is known beforehand. In a *woven* model the weights of successive layers are independent,
-oscillate, or walk at random.
+is known beforehand. In a *gated* model layers write so through their matrices, of which
+each has rank one: scaling all three by α scales a write by α³. In a *woven* model the
+weights of successive layers are independent, oscillate, or walk at random.
 """
 
 from collections import Counter
@@ -30,12 +31,56 @@ DUMMIES_A_TOKEN = 7
 DUMMIES = DUMMIES_A_TOKEN * VOCABULARY
 # A constant coordinate so large that the final normalisation divides by the same number whatever the layers write.
 ANCHOR = 1000.0
+# Neither in the paper's set of redundant layers nor among the four nearest to any of them.
+NO_NEIGHBOUR = 24
 
 
 def writing_model(writes: NDArray[np.float64], noise: float = 0.0, mean: float = 1.0) -> LlamaForCausalLM:
     """Layer l writes `writes[l]`; their total, times `mean` give or take `noise` by token, is real tokens' logit."""
+    model = _reading_total(len(writes), noise, mean)
+    with torch.no_grad():
+        for layer, write in zip(model.model.layers, writes, strict=True):
+            layer.mlp.down_proj.bias[0] = float(write)
+            layer.mlp.down_proj.weight[2, 0] = 1e-3  # so that no component is all zeros
+    return model.eval()
+
+
+def gated_model(
+    writes: dict[int, float], total: float, noise: float = 0.05, ballast: dict[int, float] | None = None
+) -> LlamaForCausalLM:
+    """Some of 30 layers write through their matrices, the others write past what the head reads.
+
+    Args:
+        writes: by layer.
+        total: of the intact model; a bias in a layer that is no neighbour of the paper's set makes up for the rest.
+        noise: as in a writing model.
+        ballast: what layers write besides to a coordinate that the head does not read. It does nothing, but noise as
+            large as a share of the matrices is large where they are, and the head fears whatever leaks elsewhere.
+    """
+    model = _reading_total(LAYERS, noise, 1.0)
+    gate, normed_anchor = 20.0, WIDTH**0.5
+    with torch.no_grad():
+        model.model.layers[NO_NEIGHBOUR].mlp.down_proj.bias[0] = total - sum(writes.values())
+        for index, layer in enumerate(model.model.layers):
+            layer.post_attention_layernorm.weight.fill_(1.0)
+            layer.mlp.gate_proj.weight[0, 1] = gate / normed_anchor  # silu(20) is 20
+            layer.mlp.up_proj.weight[0, 1] = 1 / normed_anchor
+            if index in writes:
+                layer.mlp.down_proj.weight[0, 0] = writes[index] / gate
+            else:
+                layer.mlp.down_proj.weight[3, 0] = 0.1 / gate
+            layer.mlp.down_proj.weight[2, 0] = (ballast or {}).get(index, 0.0) / gate
+        gain = 5 * ANCHOR / WIDTH**0.5  # what leaks hurts by its size, whatever sign it has on coordinate 0
+        for dummy in range(DUMMIES):
+            feared = 4 + dummy % (WIDTH - 4)
+            model.lm_head.weight[VOCABULARY + dummy, feared] = gain * (-1) ** (dummy // (WIDTH - 4))
+    return model.eval()
+
+
+def _reading_total(layers: int, noise: float, mean: float) -> LlamaForCausalLM:
+    """All zeros but for the anchor and a head that reads coordinate 0."""
     config = LlamaConfig(
-        vocab_size=VOCABULARY + DUMMIES, hidden_size=WIDTH, intermediate_size=4, num_hidden_layers=len(writes),
+        vocab_size=VOCABULARY + DUMMIES, hidden_size=WIDTH, intermediate_size=4, num_hidden_layers=layers,
         num_attention_heads=2, num_key_value_heads=2, mlp_bias=True, max_position_embeddings=CONTEXT,
         pad_token_id=0, bos_token_id=0, eos_token_id=0,
     )  # fmt: skip
@@ -45,15 +90,12 @@ def writing_model(writes: NDArray[np.float64], noise: float = 0.0, mean: float =
             parameter.zero_()
         model.model.norm.weight.fill_(1.0)
         model.model.embed_tokens.weight[:, 1] = ANCHOR
-        for layer, write in zip(model.model.layers, writes, strict=True):
-            layer.mlp.down_proj.bias[0] = float(write)
-            layer.mlp.down_proj.weight[2, 0] = 1e-3  # so that no component is all zeros
         gain = ANCHOR / WIDTH**0.5  # undoes the final normalisation
-        model.lm_head.weight[:VOCABULARY, 0] = gain * (mean + noise * torch.tensor(_unpredictable()).float())
-    return model.eval()
+        model.lm_head.weight[:VOCABULARY, 0] = gain * (mean + noise * torch.tensor(unpredictable()).float())
+    return model
 
 
-def _unpredictable() -> NDArray[np.float64]:
+def unpredictable() -> NDArray[np.float64]:
     """A number for each token, of mean 0 over the tokens of `ten`: sentences differ, their sum does not."""
     drawn = np.random.default_rng(0).standard_normal(VOCABULARY)
     ids = tokenizer()(list(load_corpus("ten").sentences))["input_ids"]

@@ -16,6 +16,7 @@ from torch import Tensor
 from anatomy_bench.engine.naive import sentence_nll_nats
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
 from anatomy_bench.ridge import READINGS, depth_features
+from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll
 from anatomy_bench.subject import Subject
 
 LAYERS = 5
@@ -23,7 +24,19 @@ ARCHITECTURES = ["llama-tied", "gemma3", "gpt2", "gpt-j"]
 layers = st.integers(0, LAYERS - 1)
 predictable = st.sets(st.integers(2, LAYERS - 1), min_size=1).map(lambda chosen: tuple(sorted(chosen)))
 predictions = st.builds(Predicted, predictable, st.sampled_from(READINGS), st.sampled_from([1e-3, 1.0]))
-interventions = st.one_of(st.just(Intact()), st.builds(NeighbourAverage, layers), st.builds(Skip, layers), predictions)
+sets = st.sets(layers, min_size=1, max_size=LAYERS - 1).map(lambda chosen: tuple(sorted(chosen)))
+interventions = st.one_of(
+    st.just(Intact()),
+    st.builds(NeighbourAverage, layers),
+    st.builds(Skip, layers),
+    st.builds(SkipAll, sets),
+    st.builds(Scale, sets, st.floats(0, 2), st.sampled_from(["all", "residual_writing"])),
+    st.builds(Clone, sets),
+    st.builds(Blend, sets),
+    st.builds(LowRankBlend, sets, st.sampled_from([None, 3])),
+    st.builds(Noise, sets, st.floats(0, 2), st.integers(0, 2**31)),
+    predictions,
+)
 architectures = st.sampled_from(ARCHITECTURES)
 
 

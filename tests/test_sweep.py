@@ -16,6 +16,7 @@ from anatomy_bench.engine import naive, sweep
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
 from anatomy_bench.ridge import READINGS
+from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll
 from anatomy_bench.subject import Subject
 
 # Both sides compute in float32, with sums in another order: one part in 10⁷ a rounding, and some hundred
@@ -58,6 +59,17 @@ def all_variants(stack: LayerStack) -> list[Intervention]:
     ]
 
 
+def variants_of_several_layers() -> list[Intervention]:
+    """Of a model of six layers: sets that begin at other layers, touch, and overlap; two of every layer."""
+    every = tuple(range(6))
+    on_sets = [
+        (SkipAll(chosen), Scale(chosen, 0.5), Scale(chosen, 0.5, "residual_writing"), Clone(chosen), Blend(chosen),
+         LowRankBlend(chosen, None), LowRankBlend(chosen, 3), Noise(chosen, 0.5, 1), Noise(chosen, 0.5, 2))
+        for chosen in ((0, 2, 3), (3, 5))
+    ]  # fmt: skip
+    return [Intact(), *on_sets[0], *on_sets[1], Scale(every, 0.9), Noise(every, 0.1, 1)]
+
+
 def plain_scores(
     stack: LayerStack, sentences: list[list[int]], variants: list[Intervention]
 ) -> dict[Intervention, list[float]]:
@@ -89,6 +101,16 @@ def test_scores_as_the_plain_loop_does(architecture: str, attention: str) -> Non
     sentences, variants = tiny.sentences(LENGTHS), all_variants(stack)
     expected = plain_scores(stack, sentences, variants)
     assert len({tuple(values) for values in expected.values()}) == len(variants)  # every intervention matters
+    with unchanged(stack):
+        assert sweep.sweep(stack, sentences, variants) == approximately(expected)
+
+
+@pytest.mark.parametrize("architecture", tiny.CONFIGS)
+def test_scores_changes_of_several_layers_as_the_plain_loop_does(architecture: str) -> None:
+    stack = stack_of(architecture)
+    sentences, variants = tiny.sentences(LENGTHS), variants_of_several_layers()
+    expected = plain_scores(stack, sentences, variants)
+    assert len({tuple(values) for values in expected.values()}) == len(variants)
     with unchanged(stack):
         assert sweep.sweep(stack, sentences, variants) == approximately(expected)
 

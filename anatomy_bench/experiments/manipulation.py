@@ -56,9 +56,10 @@ class ManipulationConfig(Record):
 
     Attributes:
         layers: the one set to manipulate; `None` for the named sets.
-        alphas: factors of scaling all matrices.
-        written_alphas: factors of scaling only the matrices that write to the residual stream; quick has those that
-            claims read.
+        alphas: factors of scaling all matrices, on the paper's set, its interior, or the one given.
+        written_alphas: factors of scaling only the matrices that write to the residual stream, on the same sets; quick
+            has those that claims read.
+        alphas_elsewhere: factors on the anti-layers and on every layer; quick has the one that claims read.
         low_ranks: singular values kept in a low-rank blend; `None` is all of them, the other reading (paper profile).
         noise_draws: noises on each set; 3 (quick) have an interval, 10 a useful one.
         random_sets: random sets of interior layers; 5 (quick) have an interval, 20 a useful one.
@@ -68,6 +69,7 @@ class ManipulationConfig(Record):
     layers: tuple[int, ...] | None
     alphas: tuple[float, ...]
     written_alphas: tuple[float, ...]
+    alphas_elsewhere: tuple[float, ...]
     low_ranks: tuple[int | None, ...]
     noise_draws: int
     random_sets: int
@@ -83,8 +85,8 @@ class LayerSet(Record):
             (interior layers, in number as many as `paper_interior`), or `given`.
         layers: its layers.
         variants: by strategy: `skip`, `clone`, `blend`, `low_rank_blend_64` (`…_full`), `scale_0.9`,
-            `scale_written_0.9` (residual-writing matrices only), `noise_0` and so on. Random sets have those that
-            claims read.
+            `scale_written_0.9` (residual-writing matrices only), `noise_0` and so on. Random sets have `skip`
+            and `scale_0.9`.
     """
 
     name: str
@@ -161,12 +163,13 @@ class Manipulation:
     measurement_type: type[Measurement] = ManipulationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> ManipulationConfig:
-        """Both profiles have the same sets; quick draws fewer noises and random sets and has fewer readings."""
+        """Both profiles have the same kinds of sets; quick draws fewer of the random ones and has fewer readings."""
         paper = profile is Profile.PAPER
         return ManipulationConfig(
             layers=layers,
             alphas=ALPHAS,
             written_alphas=ALPHAS if paper else (0.5, SURVIVING_ALPHA),
+            alphas_elsewhere=ALPHAS if paper else (SURVIVING_ALPHA,),
             low_ranks=(LOW_RANK, None) if paper else (LOW_RANK,),
             noise_draws=10 if paper else 3,
             random_sets=20 if paper else 5,
@@ -228,54 +231,63 @@ class Manipulation:
         )
 
 
-def _sets(layer_count: int, config: ManipulationConfig, seed: int) -> dict[str, tuple[int, ...]]:
-    """The sets on which every strategy is tried, and the random ones, by name."""
-    if config.layers is not None:
-        return {"given": tuple(sorted(set(layer_sets.require_layers(config.layers, layer_count))))}
-    named = {
-        "paper": layer_sets.PAPER_REDUNDANT,
-        "paper_interior": layer_sets.PAPER_INTERIOR,
-        "anti_layers": layer_sets.PAPER_ANTI_LAYERS,
-    }
-    drawn = layer_sets.random_interior(layer_count, config.random_sets, generator(seed, "random sets"))
-    return {
-        **(named if layer_count == layer_sets.PAPER_LAYER_COUNT else {}),
-        "every_layer": tuple(range(layer_count)),
-        **{f"random_{index}": layers for index, layers in enumerate(drawn)},
-    }
-
-
 def _plan(
     subject: SubjectRecord, config: ManipulationConfig, seed: int
 ) -> dict[tuple[str, tuple[int, ...]], dict[str, Intervention]]:
     """By name and layers of a set, its interventions by name of the strategy."""
+
+    def every_strategy(layers: tuple[int, ...]) -> dict[str, Intervention]:
+        written = _scalings_of_written(layers, subject, config)
+        return _replacements(layers, subject, config) | _scalings(layers, config.alphas) | written | noises(layers)
+
+    def fewer_scalings(layers: tuple[int, ...]) -> dict[str, Intervention]:
+        return _replacements(layers, subject, config) | _scalings(layers, config.alphas_elsewhere) | noises(layers)
+
+    def noises(layers: tuple[int, ...]) -> dict[str, Intervention]:
+        drawn = generator(seed, "noise").integers(2**31, size=config.noise_draws).tolist()
+        return {f"noise_{index}": Noise(layers, NOISE_RELATIVE_NORM, each) for index, each in enumerate(drawn)}
+
+    if config.layers is not None:
+        given = tuple(sorted(set(layer_sets.require_layers(config.layers, subject.layers))))
+        return {("given", given): every_strategy(given)}
+    paper, interior = layer_sets.PAPER_REDUNDANT, layer_sets.PAPER_INTERIOR
+    anti, every = layer_sets.PAPER_ANTI_LAYERS, tuple(range(subject.layers))
+    named = {
+        ("paper", paper): every_strategy(paper),
+        ("paper_interior", interior): every_strategy(interior),
+        ("anti_layers", anti): fewer_scalings(anti),
+    }
+    drawn = layer_sets.random_interior(subject.layers, config.random_sets, generator(seed, "random sets"))
     return {
-        (name, layers): _on_random_set(layers)
-        if name.startswith("random_")
-        else _every_strategy(layers, subject, config, seed)
-        for name, layers in _sets(subject.layers, config, seed).items()
+        **(named if subject.layers == layer_sets.PAPER_LAYER_COUNT else {}),
+        ("every_layer", every): fewer_scalings(every),
+        **{
+            (f"random_{index}", layers): {"skip": SkipAll(layers), **_scalings(layers, (SURVIVING_ALPHA,))}
+            for index, layers in enumerate(drawn)
+        },
     }
 
 
-def _on_random_set(layers: tuple[int, ...]) -> dict[str, Intervention]:
-    return {"skip": SkipAll(layers), f"scale_{SURVIVING_ALPHA:g}": Scale(layers, SURVIVING_ALPHA)}
-
-
-def _every_strategy(
-    layers: tuple[int, ...], subject: SubjectRecord, config: ManipulationConfig, seed: int
+def _replacements(
+    layers: tuple[int, ...], subject: SubjectRecord, config: ManipulationConfig
 ) -> dict[str, Intervention]:
-    strategies: dict[str, Intervention] = {"skip": SkipAll(layers)}
-    if len(layers) < subject.layers:  # else no layer is left to copy from
-        ranks = {"full" if rank is None else str(rank): rank for rank in config.low_ranks}
-        strategies |= {"clone": Clone(layers), "blend": Blend(layers)}
-        strategies |= {f"low_rank_blend_{name}": LowRankBlend(layers, rank) for name, rank in ranks.items()}
-    strategies |= {f"scale_{alpha:g}": Scale(layers, alpha) for alpha in config.alphas}
-    if any(map(writes_residual, subject.components)):
-        strategies |= {
-            f"scale_written_{alpha:g}": Scale(layers, alpha, "residual_writing") for alpha in config.written_alphas
-        }
-    drawn = generator(seed, "noise").integers(2**31, size=config.noise_draws).tolist()
-    return strategies | {f"noise_{index}": Noise(layers, NOISE_RELATIVE_NORM, each) for index, each in enumerate(drawn)}
+    if len(layers) == subject.layers:  # no layer is left to copy from
+        return {"skip": SkipAll(layers)}
+    ranks = {"full" if rank is None else str(rank): rank for rank in config.low_ranks}
+    blends = {f"low_rank_blend_{name}": LowRankBlend(layers, rank) for name, rank in ranks.items()}
+    return {"skip": SkipAll(layers), "clone": Clone(layers), "blend": Blend(layers), **blends}
+
+
+def _scalings(layers: tuple[int, ...], alphas: Sequence[float]) -> dict[str, Intervention]:
+    return {f"scale_{alpha:g}": Scale(layers, alpha) for alpha in alphas}
+
+
+def _scalings_of_written(
+    layers: tuple[int, ...], subject: SubjectRecord, config: ManipulationConfig
+) -> dict[str, Intervention]:
+    if not any(map(writes_residual, subject.components)):
+        return {}
+    return {f"scale_written_{alpha:g}": Scale(layers, alpha, "residual_writing") for alpha in config.written_alphas}
 
 
 EXPERIMENT = Manipulation()

@@ -101,7 +101,7 @@ def mean_over_draws(
         return mean, None
     between_draws = bootstrap.delta_nll_nats[: len(draws)].var(ddof=1) / len(draws)
     over_sentences = (bootstrap.resampled @ weights).var(ddof=1)
-    half = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(draws) - 1) * np.sqrt(between_draws + over_sentences)
+    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(draws) - 1) * np.sqrt(between_draws + over_sentences))
     return mean, Interval(mean - half, mean + half)
 
 
