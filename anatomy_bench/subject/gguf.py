@@ -2,6 +2,9 @@
 
 import hashlib
 import importlib.util
+import io
+import sys
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +45,15 @@ def converted(gguf_file: Path) -> Path:
 def _convert(gguf_file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    # The reader draws its bar whatever the library's settings: seen on a terminal, dropped elsewhere.
+    shown = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
     try:
         model: Any
-        model, info = AutoModelForCausalLM.from_pretrained(
-            gguf_file.parent, gguf_file=gguf_file.name, dtype=torch.float32, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
+        with shown:
+            model, info = AutoModelForCausalLM.from_pretrained(
+                gguf_file.parent, gguf_file=gguf_file.name, dtype=torch.float32, output_loading_info=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
     except Exception as error:  # whatever the reader trips over, the file is what is wrong
         raise UnfitModelError(f"cannot read {gguf_file} as a language model: {_first_line(error)}") from error
     if info["missing_keys"] or info["mismatched_keys"]:
