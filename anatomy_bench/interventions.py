@@ -115,6 +115,11 @@ class Predicted(Record):
         """The replaced layers."""
         return self.layers
 
+    def at(self, layer: int, layer_count: int) -> "Predicted":
+        """The same of that layer alone."""
+        del layer_count
+        return replace(self, layers=(layer,))
+
     def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
         """The predicted matrices, and the layer's own vectors.
 
@@ -153,9 +158,11 @@ def _flat(tensor: "Tensor") -> NDArray[np.float32]:
     return tensor.detach().float().cpu().numpy().ravel()
 
 
+_OfOneLayer = Intact | NeighbourAverage | Skip
+
 Intervention = Intact | NeighbourAverage | Skip | SkipAll | Scale | Clone | Blend | LowRankBlend | Noise | Predicted
 
 
-def change_of(intervention: Intervention, layer: int) -> Intervention:
+def change_of(intervention: Intervention, layer: int, layer_count: int) -> Intervention:
     """What an intervention does to one of its layers: where that is equal, so are the layer's new weights."""
-    return replace(intervention, layers=(layer,)) if isinstance(intervention, Predicted) else intervention
+    return intervention if isinstance(intervention, _OfOneLayer) else intervention.at(layer, layer_count)

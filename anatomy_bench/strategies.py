@@ -9,8 +9,8 @@ what it does with them.
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from anatomy_bench.record import Record
 
@@ -86,6 +86,41 @@ class _OnLayers(Record):
         """The layers of the set."""
         return self.layers
 
+    def at(self, layer: int, layer_count: int) -> Self:
+        """The change of the smallest set that gives the layer the same weights: equal ones can share a call."""
+        del layer_count
+        return replace(self, layers=(layer,))
+
+
+@dataclass(frozen=True)
+class _FromOthers(_OnLayers):
+    """Anything whose new weights come from the nearest layers outside the set.
+
+    Attributes:
+        how_many: of them.
+    """
+
+    how_many: ClassVar[int] = 1
+
+    def others(self, layer: int, layer_count: int) -> tuple[int, ...]:
+        """The layers that one of the set takes weights from, nearest first.
+
+        Raises:
+            ValueError: the set holds every layer.
+        """
+        return nearest_others(layer, self.layers, layer_count, self.how_many)
+
+    def at(self, layer: int, layer_count: int) -> Self:
+        """Only those of the set that are as near as the farthest layer used decide which layers are used.
+
+        All of them where there are fewer to use than wanted: another would be used if it were not of the set.
+        """
+        others = self.others(layer, layer_count)
+        if len(others) < self.how_many:
+            return self
+        reach = max(abs(each - layer) for each in others)
+        return replace(self, layers=tuple(each for each in self.layers if abs(each - layer) <= reach))
+
 
 @dataclass(frozen=True)
 class SkipAll(_OnLayers):
@@ -131,7 +166,7 @@ class Scale(_OnLayers):
 
 
 @dataclass(frozen=True)
-class Clone(_OnLayers):
+class Clone(_FromOthers):
     """Each layer becomes a copy of the nearest layer outside the set, a working layer whole: norms and biases too."""
 
     kind: Literal["clone"] = "clone"
@@ -142,18 +177,19 @@ class Clone(_OnLayers):
         Raises:
             ValueError: no layer is outside the set, or the neighbour's parameters differ in name or shape.
         """
-        (nearest,) = nearest_others(layer, self.layers, layer_count, 1)
+        (nearest,) = self.others(layer, layer_count)
         require_alike(layer, weights_of, (nearest,))
         return weights_of(nearest)
 
 
 @dataclass(frozen=True)
-class Blend(_OnLayers):
+class Blend(_FromOthers):
     """Each layer becomes the average of the four nearest layers outside the set, weighted by 1/distance.
 
     Norms and biases are averaged with the matrices, as neighbour averaging does.
     """
 
+    how_many: ClassVar[int] = BLENDED_NEIGHBOURS
     kind: Literal["blend"] = "blend"
 
     def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
@@ -162,7 +198,7 @@ class Blend(_OnLayers):
         Raises:
             ValueError: no layer is outside the set, or the neighbours' parameters differ in name or shape.
         """
-        neighbours = nearest_others(layer, self.layers, layer_count, BLENDED_NEIGHBOURS)
+        neighbours = self.others(layer, layer_count)
         require_alike(layer, weights_of, neighbours)
         nearness = [1 / abs(each - layer) for each in neighbours]
         parts = [(weights_of(each), near / sum(nearness)) for each, near in zip(neighbours, nearness, strict=True)]
@@ -173,7 +209,7 @@ class Blend(_OnLayers):
 
 
 @dataclass(frozen=True)
-class LowRankBlend(_OnLayers):
+class LowRankBlend(_FromOthers):
     """Each matrix takes the singular vectors of the nearest layer outside the set and keeps its own singular values.
 
     "Directions from neighbor, magnitudes from original." Norms and biases have no singular vectors and are kept.
@@ -194,7 +230,7 @@ class LowRankBlend(_OnLayers):
         """
         from anatomy_bench.engine.matrices import with_magnitudes_of
 
-        (nearest,) = nearest_others(layer, self.layers, layer_count, 1)
+        (nearest,) = self.others(layer, layer_count)
         require_alike(layer, weights_of, (nearest,))
         directions = weights_of(nearest)
         return {

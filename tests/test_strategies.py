@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from torch import Tensor
 
@@ -197,6 +199,19 @@ def test_layers_of_other_shapes_are_refused(make: Any):
 
     with pytest.raises(ValueError, match="different names or shapes"):
         make((1,)).replacement(1, weights_of, 3)
+
+
+@given(
+    layers=st.sets(st.integers(0, 9), min_size=1, max_size=9).map(lambda chosen: tuple(sorted(chosen))),
+    make=st.sampled_from([Clone, Blend]),
+    data=st.data(),
+)
+def test_the_smallest_set_takes_from_the_same_layers(layers: tuple[int, ...], make: Any, data: Any):
+    layer = data.draw(st.sampled_from(layers))
+    whole = make(layers)
+    smallest = whole.at(layer, 10)
+    assert {layer} <= set(smallest.layers) <= set(layers)
+    assert smallest.others(layer, 10) == whole.others(layer, 10)
 
 
 @pytest.mark.parametrize("layers", [(), (2, 1), (1, 1)])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -189,19 +188,9 @@ def test_answers_for_just_the_variants_asked_for() -> None:
     assert found == approximately(plain_scores(stack, sentences, asked))
 
 
-@dataclass(frozen=True)
-class Halves:
-    """Halves the weights of several layers: a variant that is alive when it is touched again."""
-
-    touched: tuple[int, ...]
-
-    def replacement(self, layer: int, weights_of: Any, layer_count: int) -> dict[str, torch.Tensor]:
-        return {name: tensor / 2 for name, tensor in weights_of(layer).items()}
-
-
 def test_one_intervention_may_touch_several_layers() -> None:
     stack = stack_of("llama")
-    sentences, variants = tiny.sentences(LENGTHS), [Halves((1, 2, 4)), Skip(2), Halves((0, 5))]
+    sentences, variants = tiny.sentences(LENGTHS), [Scale((1, 2, 4), 0.5), Skip(2), Scale((0, 5), 0.5)]
     assert sweep.sweep(stack, sentences, variants) == approximately(plain_scores(stack, sentences, variants))
 
 
@@ -212,6 +201,9 @@ def test_variants_that_change_a_layer_alike_share_its_new_weights(monkeypatch: p
     monkeypatch.setattr(stack, "replacement", lambda change, layer: made.append(layer) or replacement(change, layer))
     sweep.sweep(stack, tiny.sentences((5,)), [Predicted(each, "sorted", 1.0) for each in [(2,), (2, 4), (2, 4, 5)]])
     assert made == [2, 4, 5]
+    made.clear()
+    sweep.sweep(stack, tiny.sentences((5,)), [Clone(each) for each in [(0, 2), (2, 5), (2, 3)]])
+    assert made == [0, 2, 2, 3, 5]  # layer 2 takes from layer 1 whichever of its farther neighbours change
 
 
 def test_the_baseline_alone_needs_no_variant() -> None:

@@ -1,6 +1,7 @@
 """Arithmetic on single weight matrices that tensor operators alone do not give."""
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 
@@ -21,8 +22,10 @@ def with_magnitudes_of(directions: Tensor, magnitudes: Tensor, rank: int | None)
     # By way of M Mᵀ in double precision: several times faster than a singular value decomposition, and exact
     # for singular values down to 10⁻⁸ of the largest, where the weights' own precision ends.
     source = directions.double()
-    squares, left = torch.linalg.eigh(source @ source.mT)
-    own = torch.linalg.eigvalsh(magnitudes.double() @ magnitudes.double().mT).clamp(min=0).sqrt()
+    target = magnitudes.double()
+    with threadpool_limits(1):  # threads gain little here, and cost a hundredfold where another process has a core
+        squares, left = torch.linalg.eigh(source @ source.mT)
+        own = torch.linalg.eigvalsh(target @ target.mT).clamp(min=0).sqrt()
     rows = squares.shape[-1]
     is_kept = squares > rows * torch.finfo(torch.float64).eps * squares[..., -1:]
     if rank is not None:

@@ -151,7 +151,7 @@ class _Walk:
         touching = [variant for variant in self._variants if index in variant.touched]
         changes: dict[Intervention, list[Intervention]] = {}
         for variant in touching:
-            changes.setdefault(change_of(variant, index), []).append(variant)
+            changes.setdefault(change_of(variant, index, len(self._stack.layers)), []).append(variant)
 
         def walked(*args: Any, **kwargs: Any) -> Any:
             if self._inside_layer:  # functional_call comes back to the layer through its own forward

@@ -45,7 +45,7 @@ LOW_RANK = 64
 """Singular values in a low-rank blend, of which the paper says only that they are few: the width of a head of its
 model, the rank of what one head reads or writes."""
 
-UNITS_PER_SWEEP = 24
+UNITS_PER_SWEEP = 48
 """Interventions scored, and then stored, together. Few enough that the ten sentences pass in one batch: hybrids of many
 large matrices are made once a batch."""
 
@@ -190,8 +190,9 @@ class Manipulation:
         self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
     ) -> Iterator[tuple[Intervention, Finished]]:
         """A sweep for every few units; what a sweep has scored is yielded before the next."""
+        alike_together = sorted(units, key=lambda unit: unit.kind)  # sets that overlap share what is made of a layer
         for start in range(0, len(units), UNITS_PER_SWEEP):
-            yield from score_units(units[start : start + UNITS_PER_SWEEP], subject, corpus, progress)
+            yield from score_units(alike_together[start : start + UNITS_PER_SWEEP], subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: ManipulationConfig, finished: Mapping[Intervention, Finished]
