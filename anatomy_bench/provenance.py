@@ -20,6 +20,8 @@ _MEASURING = (
     "engine/*.py",
     "subject/*.py",
     "interventions.py",
+    "layer_sets.py",
+    "manipulations.py",
     "regressions.py",
     "ridge.py",
     "scored.py",

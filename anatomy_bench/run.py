@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from anatomy_bench.claim import Claim, Need, Verdict, judge
 from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
-from anatomy_bench.experiments.experiment import Finished, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.locations import cache_folder
 from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import Options
@@ -95,6 +95,8 @@ class Run:
     def _measure(self, need: Need) -> Measurement:
         experiment = get_experiment(need.experiment)
         config = experiment.configure(self.profile, need.layers)
+        if isinstance(experiment, FollowUp):
+            config = experiment.follow(config, self.measure(Need(experiment.follows, need.corpus)))
         corpus = load_corpus(need.corpus) if need.corpus else self.corpus
         setting = Setting(
             self.subject.record,

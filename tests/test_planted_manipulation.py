@@ -12,7 +12,7 @@ from anatomy_bench.claim import Conclusion, VerdictWord, conclude
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.findings import get_finding
-from anatomy_bench.findings.anatomical_heterogeneity.manipulation import table4
+from anatomy_bench.findings.anatomical_heterogeneity.manipulation.estimates import table4
 from anatomy_bench.findings.anatomical_heterogeneity.table1 import categories
 from anatomy_bench.layer_sets import PAPER_ANTI_LAYERS, PAPER_REDUNDANT, interior_size, random_interior
 from anatomy_bench.measurement import SubjectRecord
@@ -132,6 +132,54 @@ def test_damage_at_the_thresholds_is_inconclusive(tmp_path: Path):
     ]  # fmt: skip
     assert only(found, *at_threshold) == dict.fromkeys(at_threshold, INC)
     assert found["only-viable"] is S
+
+
+MEASURED = ["measured-scale-0-9", "measured-only-viable", "measured-interior-only-viable"]
+FEEDING = range(2, 12)
+AGAINST = 4.0
+
+
+def redundant_layers_write(together: float, total: float, noise: float = 0.05):
+    """Ten layers write alike, so that averaging one away costs nothing, and all that is redundant writes so much.
+
+    Layers 26 and 28 write against them; 27, which would become their average, is one of the few that are not redundant.
+    """
+    each = (together + 2 * AGAINST) / len(FEEDING)
+    return gated_model({**dict.fromkeys(FEEDING, each), 26: -AGAINST, 28: -AGAINST}, total, noise)
+
+
+def test_what_is_redundant_alone_is_not_so_together(tmp_path: Path):
+    found, _ = words(redundant_layers_write(8.0, total=6.2), tmp_path)
+    assert only(found, *MEASURED) == dict.fromkeys(MEASURED, S)
+
+
+def test_redundant_layers_that_carry_too_much_together_do_not_survive_scaling(tmp_path: Path):
+    found, _ = words(redundant_layers_write(40.0, total=6.2), tmp_path)
+    assert only(found, *MEASURED) == {**dict.fromkeys(MEASURED, S), "measured-scale-0-9": R}
+
+
+def test_redundant_layers_that_carry_nothing_survive_everything(tmp_path: Path):
+    found, _ = words(redundant_layers_write(0.0, total=6.2), tmp_path)
+    assert only(found, *MEASURED) == {**dict.fromkeys(MEASURED, R), "measured-scale-0-9": S}
+
+
+@pytest.mark.parametrize(("alpha", "undecided"), [(0.9, MEASURED[:1]), (0.7, MEASURED[1:])])
+def test_redundant_layers_at_the_threshold_decide_nothing(alpha: float, undecided: list[str], tmp_path: Path):
+    total = 6.0
+
+    def miss(together):
+        return nll_nats(total - (1 - alpha**3) * float(together[0])) - nll_nats(total) - np.log(1.5)
+
+    (together,) = scipy.optimize.fsolve(miss, [6.0])
+    found, _ = words(redundant_layers_write(float(together), total, noise=SPREAD), tmp_path)
+    assert only(found, *undecided) == dict.fromkeys(undecided, INC)
+
+
+def test_where_no_layer_is_redundant_or_every_layer_is_there_is_nothing_to_ask(tmp_path: Path):
+    none, _ = words(gated_model({layer: 9.0 * (-1) ** layer for layer in range(LAYERS)}, total=0.0), tmp_path / "none")
+    every, _ = words(gated_model({}, total=0.0), tmp_path / "every")
+    assert set(only(every, *MEASURED).values()) == {NA}
+    assert none
 
 
 def test_random_sets_that_hit_or_miss_one_vital_layer_decide_nothing(tmp_path: Path):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
@@ -80,4 +80,19 @@ class Experiment(Protocol):
 
     def assemble(self, setting: Setting, config: Any, finished: Mapping[Any, Finished]) -> Measurement:
         """The measurement, as a pure function of the finished units."""
+        ...
+
+
+@runtime_checkable
+class FollowUp(Protocol):
+    """An experiment whose config depends on what another has measured.
+
+    Attributes:
+        follows: name of the other, which is measured first, on the same text.
+    """
+
+    follows: str
+
+    def follow(self, config: Any, earlier: Measurement) -> Any:
+        """The config as effective."""
         ...
