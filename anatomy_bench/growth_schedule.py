@@ -6,6 +6,8 @@ from fractions import Fraction
 
 from anatomy_bench.record import Record
 
+GIGA = 10**9
+
 
 @dataclass(frozen=True)
 class Architecture(Record):
@@ -79,8 +81,7 @@ class Setup(Record):
 
     Attributes:
         architecture: of the model.
-        packed: train on windows of one stream of sentences, not on sentences one by one.
-        rows: windows or sentences in a batch.
+        rows: windows in a batch.
         window_tokens: length of a window.
         held_out_share: of the sentences, never trained on.
         weight_decay: of AdamW.
@@ -91,7 +92,6 @@ class Setup(Record):
     """
 
     architecture: Architecture
-    packed: bool
     rows: int
     window_tokens: int
     held_out_share: float

@@ -1,4 +1,8 @@
-"""The text of the growth experiment as tokens: a word each, split into sentences to train on and sentences held out."""
+"""The text of the growth experiment as tokens: a word each, split into sentences to train on and sentences held out.
+
+Sentences follow one another in a stream that is cut into windows. One by one they would have a floor: which of 169
+sentences comes next cannot be known, so that no model could reach the paper's 0.127 nats a token.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 from anatomy_bench.growth_schedule import Setup
 from anatomy_bench.measurement import generator
 
-PAD, UNKNOWN, BEGIN, END = range(4)
+_PAD, _UNKNOWN, BEGIN, END = range(4)
 SPECIAL_TOKENS = ("<pad>", "<unknown>", "<begin>", "<end>")
 
 Ids = NDArray[np.int64]
@@ -37,7 +41,7 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text's words after that of a beginning."""
-        return [BEGIN, *(self._ids.get(word, UNKNOWN) for word in text.split())]
+        return [BEGIN, *(self._ids.get(word, _UNKNOWN) for word in text.split())]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The words of these ids."""
@@ -71,22 +75,20 @@ class GrowthText:
     def batches(self) -> Iterator[Ids]:
         """Batches without end, each of shape (rows, tokens + 1): inputs and, one later, targets.
 
-        Every epoch has each sentence once. A stream is turned by a random number of tokens for each epoch, so that
-        windows begin anywhere; rows that do not fill a batch are left for another epoch.
+        An epoch is one pass over the stream, turned by a random number of tokens so that windows begin anywhere.
+        Windows that do not fill a batch are left for another epoch.
         """
         rng = generator(self._seed, "growth batches")
-        whole = self._stream(self.training) if self._setup.packed else self._sentences(self.training)
+        stream = self._stream(self.training)
         while True:
-            rows = rng.permutation(_windows(np.roll(whole, rng.integers(len(whole))), self._setup.window_tokens)
-                                   if self._setup.packed else whole)
+            turned = np.roll(stream, rng.integers(len(stream)))
+            rows = rng.permutation(_windows(turned, self._setup.window_tokens))
             for start in range(0, len(rows) - self._setup.rows + 1, self._setup.rows):
                 yield rows[start : start + self._setup.rows]
 
     def validation(self, sentences: Sequence[str]) -> Ids:
-        """Rows to validate on, of shape (rows, tokens + 1)."""
-        if self._setup.packed:
-            return _windows(self._stream(sentences), self._setup.window_tokens)
-        return self._sentences(sentences)
+        """Windows to validate on, of shape (rows, tokens + 1)."""
+        return _windows(self._stream(sentences), self._setup.window_tokens)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -94,17 +96,7 @@ class GrowthText:
         return self.training[: len(self.held_out)]
 
     def _stream(self, sentences: Sequence[str]) -> Ids:
-        return np.array([token for each in sentences for token in self._tokens(each)])
-
-    def _sentences(self, sentences: Sequence[str]) -> Ids:
-        rows = np.full((len(sentences), self._setup.window_tokens + 1), PAD)
-        for row, sentence in zip(rows, sentences, strict=True):
-            tokens = self._tokens(sentence)
-            row[: len(tokens)] = tokens
-        return rows
-
-    def _tokens(self, sentence: str) -> list[int]:
-        return [*self.vocabulary.encode(sentence), END]
+        return np.array([token for each in sentences for token in (*self.vocabulary.encode(each), END)])
 
 
 def _windows(stream: Ids, tokens: int) -> Ids:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from anatomy_bench.engine.growth_model import GrowthModel, clone_layer
-from anatomy_bench.growth_schedule import Phase, Trained, Training, Validation
-from anatomy_bench.growth_text import END, PAD, GrowthText, Ids
+from anatomy_bench.growth_schedule import GIGA, Phase, Trained, Training, Validation, step_flops
+from anatomy_bench.growth_text import END, GrowthText, Ids
 from anatomy_bench.measurement import generator
 from anatomy_bench.progress import Advance
 
@@ -27,11 +27,13 @@ def train(training: Training, sentences: Sequence[str], device: torch.device, ad
         training: what to do.
         sentences: the text that `training.text` names.
         device: to train on.
-        advance: told of every step.
+        advance: told of every 10⁹ floating-point operations.
     """
     setup = training.setup
     text = GrowthText(sentences, setup, training.seed)
     model = GrowthModel(setup.architecture, torch_generator(training.seed, "growth weights")).to(device)
+    assert len(text.vocabulary.words) == setup.architecture.vocabulary
+    assert model.parameter_count == setup.architecture.parameters
     validations, seconds = _train(model, training, text, device, advance)
     running = training.phases[-1].running
     completions = [
@@ -69,7 +71,7 @@ def _train(
             mean = float(torch.stack(losses).mean())  # waits for the device
             seconds += time.perf_counter() - started
             done += steps
-            advance(steps)
+            advance(steps * step_flops(training.setup, phase) // GIGA)
             validations.append(
                 Validation(done, mean, *(validation_loss(model, rows, phase.running) for rows in (seen, held_out)))
             )
@@ -106,9 +108,9 @@ def _stepper(model: GrowthModel, training: Training, phase: Phase) -> Callable[[
 
 
 def next_token_loss(model: GrowthModel, rows: Tensor, running: Sequence[int]) -> Tensor:
-    """Mean negative log-likelihood in nats of every token but the first of each row; padding does not count."""
+    """Mean negative log-likelihood in nats of every token but the first of each row."""
     logits = model(rows[:, :-1], running)
-    return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), ignore_index=PAD)
+    return functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
 
 
 @torch.no_grad()

@@ -158,6 +158,7 @@ class Manipulation:
     """Score the model under each strategy on each set of layers."""
 
     name = "manipulation"
+    reads_subject = True
     reads_corpus = True
     result_type: RecordKind = SentenceScores
     measurement_type: type[Measurement] = ManipulationMeasurement
