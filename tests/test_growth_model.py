@@ -128,20 +128,24 @@ def test_operations_are_those_that_torch_counts(phase: Phase):
     assert step_flops(setup, phase) == counter.get_total_flops()
 
 
-def test_completion_is_greedy_and_stops_at_the_end_of_a_sentence():
+def test_completions_are_greedy_and_do_not_depend_on_one_another():
     model = roughened(made(1, 1, 1))
-    prompt = [2, 7, 9]
-    ids = complete(model, prompt, range(3), at_most=6)
-    for length in range(len(ids)):
-        with torch.no_grad():
-            logits = model(torch.tensor([prompt + ids[:length]]), range(3))
-        assert ids[length] == logits[0, -1].argmax()
-    with torch.no_grad():
-        model.norm.weight.zero_()  # every logit is 0: the first token is the likeliest
-    assert complete(model, prompt, range(3), at_most=4) == [0, 0, 0, 0]
+    prompts = [[2, 7, 9], [2, 8], [2, 5, 6, 4, 4, 10]]
+    for prompt, ids in zip(prompts, complete(model, prompts, range(3), at_most=6), strict=True):
+        for length in range(len(ids)):
+            with torch.no_grad():
+                logits = model(torch.tensor([prompt + ids[:length]]), range(3))
+            assert ids[length] == logits[0, -1].argmax()
+
+
+def test_a_completion_stops_at_the_end_of_a_sentence_or_at_its_limit():
+    model = roughened(made(1, 1, 1))
     with torch.no_grad():
         model.norm.weight.fill_(1.0)
         model.embedding.weight.zero_()
-        model.embedding.weight[prompt[-1]] = 1.0
+        model.embedding.weight[9] = 1.0  # followed by the token whose embedding is longest its way
+        model.embedding.weight[8, 0], model.embedding.weight[7, 0] = 1.0, 2.0
         model.embedding.weight[END] = 2.0
-    assert complete(model, prompt, (), at_most=4) == [END]
+        model.embedding.weight[END, 0] = -40.0
+        model.embedding.weight[9, 0] = -1.0
+    assert complete(model, [[8], [9]], (), at_most=4) == [[7, 7, 7, 7], [END]]

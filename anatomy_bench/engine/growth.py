@@ -36,9 +36,8 @@ def train(training: Training, sentences: Sequence[str], device: torch.device, ad
     assert model.parameter_count == setup.architecture.parameters
     validations, seconds = _train(model, training, text, device, advance)
     running = training.phases[-1].running
-    completions = [
-        complete(model, text.vocabulary.encode(prompt), running, setup.completion_tokens) for prompt in setup.prompts
-    ]
+    prompts = [text.vocabulary.encode(prompt) for prompt in setup.prompts]
+    completions = complete(model, prompts, running, setup.completion_tokens)
     return Trained(
         parameters=model.parameter_count,
         steps=training.steps,
@@ -120,15 +119,26 @@ def validation_loss(model: GrowthModel, rows: Tensor, running: Sequence[int]) ->
 
 
 @torch.no_grad()
-def complete(model: GrowthModel, prompt: Sequence[int], running: Sequence[int], at_most: int) -> list[int]:
-    """The likeliest next tokens, one after another, up to the end of a sentence."""
-    ids = list(prompt)
+def complete(
+    model: GrowthModel, prompts: Sequence[Sequence[int]], running: Sequence[int], at_most: int
+) -> list[list[int]]:
+    """The likeliest next tokens of each prompt, one after another, up to the end of a sentence.
+
+    Prompts go together, padded on the right, which attention to earlier tokens alone never sees.
+    """
+    rows = [list(prompt) for prompt in prompts]
+    device = model.embedding.weight.device
     for _ in range(at_most):
-        logits = model(torch.tensor([ids], device=model.embedding.weight.device), running)
-        ids.append(int(logits[0, -1].argmax()))
-        if ids[-1] == END:
+        open_rows = [row for row, prompt in zip(rows, prompts, strict=True) if END not in row[len(prompt) :]]
+        if not open_rows:
             break
-    return ids[len(prompt) :]
+        longest = max(map(len, open_rows))
+        padded = torch.tensor([row + [END] * (longest - len(row)) for row in open_rows], device=device)
+        last = torch.tensor([len(row) - 1 for row in open_rows], device=device)
+        likeliest = model(padded, running)[torch.arange(len(open_rows), device=device), last].argmax(dim=-1)
+        for row, token in zip(open_rows, likeliest.tolist(), strict=True):
+            row.append(token)
+    return [row[len(prompt) :] for row, prompt in zip(rows, prompts, strict=True)]
 
 
 def _on(rows: Ids, device: torch.device) -> Tensor:
