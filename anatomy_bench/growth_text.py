@@ -70,7 +70,7 @@ class GrowthText:
         shuffled = [sentences[index] for index in order]
         free = [each for each in shuffled if not each.startswith(setup.prompts)]
         self.held_out = tuple(free[: round(setup.held_out_share * len(sentences))])
-        self.training = tuple(each for each in shuffled if each not in set(self.held_out))
+        self.training = tuple(each for each in shuffled if each not in self.held_out)
 
     def batches(self) -> Iterator[Ids]:
         """Batches without end, each of shape (rows, tokens + 1): inputs and, one later, targets.

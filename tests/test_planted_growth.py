@@ -171,6 +171,15 @@ def test_the_quick_profile_does_not_ask_what_it_does_not_train():
     assert found == {**dict.fromkeys(found, S), **dict.fromkeys(untrained, NA)}
 
 
+def test_verdicts_say_where_the_profile_cut_the_steps():
+    claim = next(each for each in FINDING.claims if each.id == "growth.lower-loss")
+    notes = [
+        judge(claim, 4, [planted(PAPER_LOSSES, profile=profile)]).note for profile in (Profile.QUICK, Profile.PAPER)
+    ]
+    assert notes[0].endswith("; full budget cut from 656 to 82 steps")
+    assert "cut" not in notes[1]
+
+
 def test_a_single_seed_decides_nothing_that_varies():
     found, _ = words(planted(PAPER_LOSSES | {"growth": 0.12}, seeds=1))
     counted = {"parameters": S, "half-budget-steps": S}

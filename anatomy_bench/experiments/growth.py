@@ -47,7 +47,7 @@ class GrowthConfig(Record):
         full_steps: of Table 8's full budget; quick takes an eighth.
         half_steps: of its half budget; quick takes an eighth.
         learning_rate: of every arm; the middle of the grid.
-        learning_rates: the grid of the arms in `grid_arms`; a single rate in quick.
+        learning_rates: the grid of the arms in `grid_arms`, half a decade to either side; a single rate in quick.
         arms: which are trained; quick leaves out the other readings and uniform training with restarts.
         grid_arms: those trained at every rate of the grid.
         seeds: trainings of each arm; the fewest that have an interval worth the name.

@@ -39,7 +39,8 @@ def _claim(
         "place": "Section 4.6.3, Table 8", "kind": Kind.REPLICATION, "published": None, "unit": "times",
     }  # fmt: skip
     return Claim(
-        id=f"growth.{name}", statement=statement, criterion=criterion, why=why, estimate=estimate, needs=(NEED,),
+        id=f"growth.{name}", statement=statement, criterion=criterion, why=why,
+        estimate=estimates.telling_cut_steps(estimate), needs=(NEED,),
         **(defaults | others),
     )  # fmt: skip
 

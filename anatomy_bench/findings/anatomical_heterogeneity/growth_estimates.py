@@ -1,6 +1,7 @@
 """What the arms of the growth experiment say of one another: estimates with intervals over seeds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy
@@ -8,6 +9,7 @@ import scipy
 from anatomy_bench.claim import Estimate, NotApplicable
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.experiments.growth import TEXT, Arm, GrowthMeasurement
+from anatomy_bench.growth_arms import published_steps
 from anatomy_bench.growth_schedule import Trained
 from anatomy_bench.interval import Interval
 from anatomy_bench.quantities import quantity
@@ -59,6 +61,22 @@ def ratio(numerator: Arm, denominator: Arm, of: Of) -> Estimate:
         interval and Interval(float(np.exp(interval.low)), float(np.exp(interval.high))),
         f"{quantity(float(above))} over {quantity(float(below))}",
     )
+
+
+def telling_cut_steps(
+    estimate: Callable[[GrowthMeasurement], Estimate | NotApplicable],
+) -> Callable[[GrowthMeasurement], Estimate | NotApplicable]:
+    """The same estimate, whose note says so where a profile cut the steps: little is learnt in a few."""
+
+    def told(measured: GrowthMeasurement) -> Estimate | NotApplicable:
+        estimated = estimate(measured)
+        published, taken = published_steps("growth_100"), measured.config.full_steps
+        if taken == published or isinstance(estimated, NotApplicable):
+            return estimated
+        note = "; ".join(filter(None, (estimated.note, f"full budget cut from {published} to {taken} steps")))
+        return replace(estimated, note=note)
+
+    return told
 
 
 def loss_ratio(
