@@ -12,7 +12,7 @@ from anatomy_bench.claim import Conclusion, Need, VerdictWord, conclude, judge
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, Setting
-from anatomy_bench.experiments.growth import Growth, GrowthConfig, GrowthMeasurement
+from anatomy_bench.experiments.growth import GrowthConfig, GrowthMeasurement
 from anatomy_bench.findings import get_finding
 from anatomy_bench.growth_schedule import Trained, Training, Validation
 from anatomy_bench.measurement import Provenance, SubjectRecord, Versions
@@ -210,17 +210,6 @@ def test_a_measurement_survives_json_and_says_what_it_was_made_with():
     assert measured.corpus.digest == load_corpus("growth").digest
 
 
-def tiny_config(self: Growth, profile: Profile, layers: tuple[int, ...] | None) -> GrowthConfig:
-    """Three arms of a narrow model, two steps each."""
-    del layers
-    config = CONFIGURE(self, profile, None)
-    setup = replace(config.setup, architecture=replace(config.setup.architecture, width=8, heads=2))
-    return replace(config, setup=setup, full_steps=2, half_steps=1, arms=("growth", "uniform", "growth_half"), seeds=2)
-
-
-CONFIGURE = Growth.configure
-
-
 def run_on(digest: str, store: Path) -> Run:
     run = Run(Options(profile=Profile.QUICK), store=Store(store))
     stub = SimpleNamespace(
@@ -230,6 +219,7 @@ def run_on(digest: str, store: Path) -> Run:
     return run
 
 
+@pytest.mark.usefixtures("tiny_growth")
 def test_a_run_goes_on_where_it_was_stopped_and_serves_every_subject(tmp_path: Path, monkeypatch):
     from anatomy_bench.engine import growth as engine
 
@@ -237,24 +227,23 @@ def test_a_run_goes_on_where_it_was_stopped_and_serves_every_subject(tmp_path: P
     whole = engine.train
 
     def counting(training: Training, *others):
-        if len(begun) == 4:
+        if len(begun) == 5:
             begun.append(training)
             raise KeyboardInterrupt
         begun.append(training)
         return whole(training, *others)
 
-    monkeypatch.setattr(Growth, "configure", tiny_config)
     monkeypatch.setattr(engine, "train", counting)
     with pytest.raises(KeyboardInterrupt):
         run_on("one", tmp_path).measure(Need("growth"))
-    assert len(begun) == 5
+    assert len(begun) == 6
     first = run_on("one", tmp_path).measure(Need("growth"))
-    assert begun[5] == begun[4]
-    assert len(begun) == 7  # the one that was stopped, and the one after it
-    assert len(set(begun)) == 6
-    assert {each.seed for each in begun[:3]} == {begun[0].seed}
+    assert begun[6] == begun[5]
+    assert len(begun) == 9  # the one that was stopped, and the two after it
+    assert len(set(begun)) == 8
+    assert {each.seed for each in begun[:4]} == {begun[0].seed}
     again = run_on("another", tmp_path).measure(Need("growth"))
-    assert len(begun) == 7
+    assert len(begun) == 9
     assert again.arms == first.arms
 
 
