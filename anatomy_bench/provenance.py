@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent
 _MEASURING = (
-    "engine/*.py",
+    "engine/matrices.py",
+    "engine/naive.py",
+    "engine/stack.py",
+    "engine/sweep.py",
     "subject/*.py",
     "interventions.py",
     "layer_sets.py",
@@ -29,13 +32,15 @@ _MEASURING = (
     "strategies.py",
 )
 """Sources that every measurement depends on."""
+_OWN = ("experiments/{}.py", "engine/{}*.py", "{}_*.py")
+"""Sources that one experiment alone depends on: they begin with its name."""
 
 
 @cache
 def code_digest(experiment: str) -> str:
     """Digest of the sources that make an experiment's measurements: its version, which nobody can forget to raise."""
     digest = hashlib.sha256()
-    for pattern in (*_MEASURING, f"experiments/{experiment}.py"):
+    for pattern in (*_MEASURING, *(own.format(experiment) for own in _OWN)):
         for path in sorted(_PACKAGE.glob(pattern)):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

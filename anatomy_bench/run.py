@@ -124,14 +124,13 @@ class Run:
 def _circumstances(experiment: Experiment, setting: Setting) -> dict[str, Any]:
     """Everything that determines the results of an experiment's units, besides the units."""
     made = setting.provenance
+    of_subject = {"subject": setting.subject.digest, "dtype": made.dtype, "attention": made.attention}
     return {
         "experiment": experiment.name,
         "code": made.code,
-        "subject": setting.subject.digest,
+        **(of_subject if experiment.reads_subject else {}),
         "corpus": setting.corpus.digest if setting.corpus else None,
         "device": made.device,
-        "dtype": made.dtype,
-        "attention": made.attention,
         "versions": asdict(made.versions),
     }
 

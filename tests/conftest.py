@@ -27,3 +27,21 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.save(tmp_path_factory.mktemp("models") / "tiny-llama")
+
+
+@pytest.fixture
+def tiny_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Growth of a narrow model: four arms of two steps, at two seeds."""
+    from dataclasses import replace
+
+    from anatomy_bench.experiments.growth import Growth
+
+    configure = Growth.configure
+
+    def tiny_config(self, profile, layers):
+        config = configure(self, profile, layers)
+        setup = replace(config.setup, architecture=replace(config.setup.architecture, width=8, heads=2))
+        arms = ("growth", "uniform", "growth_half", "growth_fresh")
+        return replace(config, setup=setup, full_steps=2, half_steps=1, arms=arms, seeds=2)
+
+    monkeypatch.setattr(Growth, "configure", tiny_config)

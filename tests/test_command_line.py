@@ -265,6 +265,7 @@ def test_all_claims_are_listed(run: CommandLine) -> None:
     assert all(claim in run("claims")[1] for claim in all_claims())
 
 
+@pytest.mark.usefixtures("tiny_growth")
 def test_verify_exits_with_1_only_if_strict(run: CommandLine, tiny_folder: Path) -> None:
     options = ["--model", tiny_folder, "--allow-untrained"]
     code, out, errors = run("verify", *options)

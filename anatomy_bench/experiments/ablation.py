@@ -126,6 +126,7 @@ class Ablation:
     """Score the model with each layer averaged away, and with each layer skipped."""
 
     name = "ablation"
+    reads_subject = True
     reads_corpus = True
     result_type: RecordKind = SentenceScores
     measurement_type: type[Measurement] = AblationMeasurement

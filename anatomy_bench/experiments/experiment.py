@@ -50,12 +50,14 @@ class Experiment(Protocol):
 
     Attributes:
         name: as on the command line.
+        reads_subject: whether it measures the subject; if not, its units depend on the device alone.
         reads_corpus: whether it scores text; if not, its units do not depend on one.
         result_type: kind of record that a unit results in; a union where there are several kinds of units.
         measurement_type: kind of record that `assemble` returns.
     """
 
     name: str
+    reads_subject: bool
     reads_corpus: bool
     result_type: RecordKind
     measurement_type: type[Measurement]

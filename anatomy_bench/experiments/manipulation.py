@@ -116,6 +116,7 @@ class Manipulation:
 
     name = "manipulation"
     follows = "ablation"
+    reads_subject = True
     reads_corpus = True
     result_type: RecordKind = SentenceScores
     measurement_type: type[Measurement] = ManipulationMeasurement

@@ -195,6 +195,7 @@ class Predictability:
     """Predict every component of every layer from the layers before it, and put predictions in."""
 
     name = "predictability"
+    reads_subject = True
     reads_corpus = True
     result_type: RecordKind = ComponentPredictability | SentenceScores
     measurement_type: type[Measurement] = PredictabilityMeasurement

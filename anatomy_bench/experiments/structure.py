@@ -235,6 +235,7 @@ class Structure:
     """Correlate the weights of neighbouring layers, component by component."""
 
     name = "structure"
+    reads_subject = True
     reads_corpus = False
     result_type: RecordKind = ComponentStructure
     measurement_type: type[Measurement] = StructureMeasurement
