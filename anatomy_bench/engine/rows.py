@@ -31,6 +31,11 @@ class Padded:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
         return self.input_ids[:, 1:][self.is_target]
 
+    @property
+    def sentence_of_targets(self) -> Tensor:
+        """Place of each target's sentence; shape (targets,)."""
+        return self.is_target.nonzero()[:, 0]
+
     def before_targets(self, rows: Tensor) -> Tensor:
         """Of something at every position, shape (copies, sentences, tokens, width), what is just before the targets.
 

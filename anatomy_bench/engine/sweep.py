@@ -175,8 +175,7 @@ class _Walk:
     def _sentence_nll_nats(self, target_nll: Tensor) -> list[float]:
         """Sum over each sentence's targets, given in reading order."""
         sums = torch.zeros(self._padded.is_target.shape[0], dtype=torch.float64, device=target_nll.device)
-        sentence_of = self._padded.is_target.nonzero()[:, 0]
-        return sums.index_add(0, sentence_of, target_nll.double()).tolist()
+        return sums.index_add(0, self._padded.sentence_of_targets, target_nll.double()).tolist()
 
 
 def _target_nlls(stack: LayerStack, rows: Tensor, padded: Padded) -> Tensor:
