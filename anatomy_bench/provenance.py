@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent
 _MEASURING = (
-    "engine/*.py",
+    "engine/head.py",
+    "engine/matrices.py",
+    "engine/naive.py",
+    "engine/rows.py",
+    "engine/stack.py",
+    "engine/sweep.py",
     "subject/*.py",
     "interventions.py",
     "regressions.py",
@@ -28,12 +33,15 @@ _MEASURING = (
 )
 """Sources that every measurement depends on."""
 
+_OF_EXPERIMENT = ("experiments/{}.py", "engine/{}.py", "engine/{}_*.py")
+"""Sources that one experiment's measurements depend on: editing a training loop makes no ablation stale."""
+
 
 @cache
 def code_digest(experiment: str) -> str:
     """Digest of the sources that make an experiment's measurements: its version, which nobody can forget to raise."""
     digest = hashlib.sha256()
-    for pattern in (*_MEASURING, f"experiments/{experiment}.py"):
+    for pattern in (*_MEASURING, *(each.format(experiment) for each in _OF_EXPERIMENT)):
         for path in sorted(_PACKAGE.glob(pattern)):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -283,6 +283,13 @@ class GaussianNoise(Record):
         }
 
 
+def noise_seeds(seed: int, draws: int) -> tuple[int, ...]:
+    """Seeds of a run's Gaussian noises, the first ones the same however many are drawn."""
+    from anatomy_bench.measurement import generator
+
+    return tuple(generator(seed, "gaussian noise").integers(2**31, size=draws).tolist())
+
+
 def _deviation(tensors: "Sequence[Tensor]") -> float:
     """Standard deviation of all entries together, about their common mean."""
     entries = sum(tensor.numel() for tensor in tensors)
