@@ -41,19 +41,24 @@ def noise_damage(measured: PerturbationMeasurement, layer: int) -> Estimate:
 
 
 def trained_damage(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """Degradation after noise and all training of a layer, in percent."""
+    """Degradation after noise and all training of a layer, in percent; open below after fewer steps than the paper's."""
     final = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
-    return Estimate(float(percent(mean)), interval_percent(interval), _after(measured, note))
+    bounds = _open_below(measured, interval_percent(interval), -100.0)
+    return Estimate(float(percent(mean)), bounds, _after(measured, note))
 
 
 def noised_over_intact_training(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """ΔNLL of a layer noised and trained, less that of the same layer trained without noise; in nats a token."""
+    """ΔNLL of a layer noised and trained, less that of the same layer trained without noise; in nats a token.
+
+    Without an interval after fewer steps than the paper's: more training may turn it either way.
+    """
     noised = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
     intact = [each.sentence_nll_nats[-1] for each in measured.of(layer, noised=False)]
     contrasts = np.hstack([np.eye(len(noised)), -np.eye(len(intact))])
     mean, interval, note = mean_contrast_or_one(measured.bootstrap([*noised, *intact]), contrasts)
-    return Estimate(mean, interval, _after(measured, note))
+    is_short = measured.config.steps < measured.config.step_limit
+    return Estimate(mean, None if is_short else interval, _after(measured, note))
 
 
 def unrecovered(measured: RecoveryMeasurement, layer: int) -> Estimate:
