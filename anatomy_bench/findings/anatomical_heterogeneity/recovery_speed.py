@@ -41,7 +41,7 @@ def noise_damage(measured: PerturbationMeasurement, layer: int) -> Estimate:
 
 
 def trained_damage(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """Degradation after noise and all training of a layer, in percent; open below after fewer steps than the paper's."""
+    """Degradation after noise and all training of a layer, in percent; after fewer steps than the paper, open below."""
     final = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
     bounds = _open_below(measured, interval_percent(interval), -100.0)
