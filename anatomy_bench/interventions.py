@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from anatomy_bench.record import Record
 from anatomy_bench.ridge import Reading, layer_coefficients, rank_order
-from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll, require_alike
+from anatomy_bench.strategies import Blend, Clone, GaussianNoise, LowRankBlend, Noise, Scale, SkipAll, require_alike
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -158,9 +158,21 @@ def _flat(tensor: "Tensor") -> NDArray[np.float32]:
     return tensor.detach().float().cpu().numpy().ravel()
 
 
-_OfOneLayer = Intact | NeighbourAverage | Skip
+_OfOneLayer = Intact | NeighbourAverage | Skip | GaussianNoise
 
-Intervention = Intact | NeighbourAverage | Skip | SkipAll | Scale | Clone | Blend | LowRankBlend | Noise | Predicted
+Intervention = (
+    Intact
+    | NeighbourAverage
+    | Skip
+    | SkipAll
+    | Scale
+    | Clone
+    | Blend
+    | LowRankBlend
+    | Noise
+    | GaussianNoise
+    | Predicted
+)
 
 
 def change_of(intervention: Intervention, layer: int, layer_count: int) -> Intervention:

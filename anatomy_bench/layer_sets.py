@@ -42,3 +42,15 @@ def require_layers(layers: tuple[int, ...], layer_count: int) -> tuple[int, ...]
     if absent:
         raise UsageError(f"no layer {absent[0]}: the model has layers 0 to {layer_count - 1}")
     return layers
+
+
+PAPER_RECOVERY = (0, 1, 3, 5, 8, 10, 11, 14, 17, 23, 24, 27, 29)
+"""The thirteen layers whose recovery the paper reports (3.6, Table 5)."""
+
+
+def recovery_layers(layer_count: int) -> tuple[int, ...]:
+    """The paper's thirteen, or as many spread evenly from the first layer to the last; all of a shallower model."""
+    if layer_count == PAPER_LAYER_COUNT:
+        return PAPER_RECOVERY
+    count = min(len(PAPER_RECOVERY), layer_count)
+    return tuple(round(each * (layer_count - 1) / (count - 1)) for each in range(count))

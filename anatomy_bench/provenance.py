@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anatomy_bench import __version__
-from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.measurement import Provenance, Versions
 
 if TYPE_CHECKING:
@@ -17,30 +17,33 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent
 _MEASURING = (
+    "engine/head.py",
     "engine/matrices.py",
     "engine/naive.py",
+    "engine/rows.py",
     "engine/stack.py",
     "engine/sweep.py",
     "subject/*.py",
     "interventions.py",
     "layer_sets.py",
-    "manipulations.py",
     "regressions.py",
     "ridge.py",
     "scored.py",
     "statistics.py",
     "strategies.py",
 )
-"""Sources that every measurement depends on."""
-_OWN = ("experiments/{}.py", "engine/{}*.py", "{}_*.py")
-"""Sources that one experiment alone depends on: they begin with its name."""
+"""Sources that every measurement on a subject depends on."""
+
+_OF_EXPERIMENT = ("experiments/{}.py", "engine/{}.py", "engine/{}_*.py", "{}_*.py")
+"""Sources that one experiment alone depends on: editing a training loop makes no ablation stale."""
 
 
 @cache
 def code_digest(experiment: str) -> str:
     """Digest of the sources that make an experiment's measurements: its version, which nobody can forget to raise."""
+    shared = _MEASURING if get_experiment(experiment).reads_subject else ()
     digest = hashlib.sha256()
-    for pattern in (*_MEASURING, *(own.format(experiment) for own in _OWN)):
+    for pattern in (*shared, *(each.format(experiment) for each in _OF_EXPERIMENT)):
         for path in sorted(_PACKAGE.glob(pattern)):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -154,6 +154,28 @@ def rank_correlation(first: Floats, second: Floats) -> tuple[float, Interval | N
     return rho, _rank_interval(rho, len(first))
 
 
+def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tuple[float, Interval | None]:
+    """Spearman's correlation of two series with the ranks of a third held fixed.
+
+    Args:
+        first: shape (n,).
+        second: shape (n,).
+        given: shape (n,); the interval loses one pair to it.
+
+    Returns:
+        NaN and `None` where a series does not vary, or the third ranks as one of the others does.
+    """
+    if min(map(np.ptp, (first, second, given))) == 0:
+        return float("nan"), None
+    matrix = np.corrcoef([scipy.stats.rankdata(each) for each in (first, second, given)])
+    (between, one), other = matrix[0, 1:], matrix[1, 2]
+    left = (1 - one**2) * (1 - other**2)
+    if left < _ROUNDING:
+        return float("nan"), None
+    rho = float(np.clip((between - one * other) / np.sqrt(left), -1, 1))
+    return rho, _rank_interval(rho, len(first) - 1)
+
+
 def _rank_interval(rho: float, pairs: int) -> Interval | None:
     if pairs < 4:  # noqa: PLR2004 (the standard error divides by n − 3)
         return None

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anatomy_bench.measurement import generator
-from anatomy_bench.statistics import PairedBootstrap, block_bootstrap_mean, percent, rank_correlation
+from anatomy_bench.statistics import (
+    PairedBootstrap,
+    block_bootstrap_mean,
+    partial_rank_correlation,
+    percent,
+    rank_correlation,
+)
 
 
 def simulated(rng: np.random.Generator, sentences: int, variants: int = 1, effect: float = 0.3):
@@ -152,3 +158,22 @@ def test_the_block_bootstrap_allows_for_serial_dependence():
 
 def test_too_few_blocks_have_no_interval():
     assert block_bootstrap_mean(np.arange(5.0), 3, 100, generator(0, "x")) == (2.0, None)
+
+
+def test_partial_rank_correlation_is_what_is_left_beyond_the_third():
+    rng = np.random.default_rng(0)
+    given = np.arange(400.0)
+    one, other = (given + 100 * rng.standard_normal(400) for _ in range(2))
+    assert rank_correlation(one, other)[0] > 0.4
+    rho, interval = partial_rank_correlation(one, other, given)
+    assert abs(rho) < 0.12
+    assert interval.low < 0 < interval.high
+    assert partial_rank_correlation(one, one + given, given)[0] > 0.5
+
+
+def test_partial_rank_correlation_knows_nothing_beyond_a_third_that_ranks_alike():
+    series = np.array([3.0, 1.0, 2.0, 5.0, 4.0])
+    for first, third in ((series, series), (np.ones(5), series), (series, np.ones(5))):
+        rho, interval = partial_rank_correlation(first, series[::-1], third)
+        assert np.isnan(rho)
+        assert interval is None

@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anatomy_bench.engine import naive, sweep
+from anatomy_bench.engine import head, naive, sweep
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
 from anatomy_bench.ridge import READINGS
@@ -152,7 +152,7 @@ def test_is_the_same_however_few_logits_are_held_at_once(positions: int, monkeyp
         held.append(len(logits))
         return softmax_over(logits, *args, **kwargs)
 
-    monkeypatch.setattr(sweep, "TOKENS_PER_HEAD_CALL", positions)
+    monkeypatch.setattr(head, "TOKENS_PER_HEAD_CALL", positions)
     monkeypatch.setattr(sweep.functional, "cross_entropy", recorded)
     found = sweep.sweep(stack, sentences, variants)
     monkeypatch.undo()

@@ -46,3 +46,15 @@ def noise_like(matrix: Tensor, relative_norm: float, seed: int) -> Tensor:
     drawn = torch.randn(matrix.shape, generator=torch.Generator().manual_seed(seed)).to(matrix.device)
     noise: Tensor = drawn * (relative_norm * matrix.float().norm() / drawn.norm())
     return noise.to(matrix.dtype)
+
+
+def gaussian_like(tensor: Tensor, deviation: float, seed: int) -> Tensor:
+    """Gaussian noise of the tensor's shape, device and precision.
+
+    Args:
+        tensor: what the noise is for.
+        deviation: standard deviation of the noise.
+        seed: of a generator of its own; the global one is not touched. Drawn on the CPU, the same for every device.
+    """
+    drawn = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(seed))
+    return (deviation * drawn).to(tensor.device, tensor.dtype)

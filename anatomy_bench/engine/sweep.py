@@ -12,9 +12,7 @@ causal (checked when a subject is loaded), so real tokens never see padding.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,15 +21,14 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from anatomy_bench.engine import naive
-from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
+from anatomy_bench.engine.head import captured_head_input, logits_of
+from anatomy_bench.engine.rows import Padded, batches_of_like_length, joined, pad
+from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input
 from anatomy_bench.interventions import Intact, Intervention, Skip, change_of
 from anatomy_bench.progress import Advance, Progress, SilentProgress
 
 TOKENS_PER_WALK = 16384
 """Tokens, padding and copies included, that pass a layer in one call: bounds the memory of activations."""
-
-TOKENS_PER_HEAD_CALL = 1024
-"""Positions whose logits exist at the same time: bounds the memory of the vocabulary-sized part."""
 
 VARIANTS_PER_WALK = 64
 """Interventions scored in one walk."""
@@ -64,13 +61,13 @@ def sweep(
         stack.require(layer)
     changed = sorted({variant for variant in variants if variant.touched}, key=lambda variant: min(variant.touched))
     groups = _chunks(changed, VARIANTS_PER_WALK) or [[]]
-    batches = _batches(sentences, TOKENS_PER_WALK // (1 + max(map(len, groups))))
+    batches = batches_of_like_length(sentences, TOKENS_PER_WALK // (1 + max(map(len, groups))))
     nll_nats: dict[Intervention, list[float]] = {variant: [0.0] * len(sentences) for variant in (_CLEAN, *changed)}
     layer_count = len(stack.layers)
     steps = sum(layer_count - min(variant.touched) for variant in changed) + layer_count * len(groups)
     with torch.inference_mode(), (progress or SilentProgress()).stage("scoring", steps * len(batches)) as advance:
         for batch in batches:
-            padded = _pad([sentences[each] for each in batch], stack.device)
+            padded = pad([sentences[each] for each in batch], stack.device)
             for group in groups:
                 scores = _Walk(stack, padded, group, advance).run()
                 for variant, row in scores.items():
@@ -104,23 +101,10 @@ def can_walk(stack: LayerStack) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Padded:
-    """Sentences of like length, padded on the right.
-
-    Attributes:
-        input_ids: shape (sentences, tokens).
-        is_target: shape (sentences, tokens − 1); whether the token after a position is real.
-    """
-
-    input_ids: Tensor
-    is_target: Tensor
-
-
 class _Walk:
     """One forward pass of the model with growing rows."""
 
-    def __init__(self, stack: LayerStack, padded: _Padded, variants: Sequence[Intervention], advance: Advance) -> None:
+    def __init__(self, stack: LayerStack, padded: Padded, variants: Sequence[Intervention], advance: Advance) -> None:
         self._stack = stack
         self._padded = padded
         self._variants = variants
@@ -130,19 +114,8 @@ class _Walk:
 
     def run(self) -> dict[Intervention, list[float]]:
         """Negative log-likelihood of each sentence, in nats, under each variant and intact."""
-        head = self._stack.model.get_output_embeddings()
-        final: list[Tensor] = []
-
-        def capture(_: Any, args: tuple[Tensor, ...]) -> tuple[Tensor]:
-            final.append(args[0])
-            return (args[0][:1, :1],)  # the model goes on to make logits of one position, not of all
-
-        hook = head.register_forward_pre_hook(capture)
-        try:
-            with self._stack.forwards(self._layer):
-                self._stack.model(input_ids=self._padded.input_ids, use_cache=False)
-        finally:
-            hook.remove()
+        with captured_head_input(self._stack) as final, self._stack.forwards(self._layer):
+            self._stack.model(input_ids=self._padded.input_ids, use_cache=False)
         rows = final[0].view(len(self._alive), *self._padded.input_ids.shape, -1)
         scores = [self._sentence_nll_nats(block) for block in _target_nlls(self._stack, rows, self._padded)]
         return dict(zip(self._alive, scores, strict=True))
@@ -177,7 +150,7 @@ class _Walk:
         self, forward: Forward, streams: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor:
         """All streams that the layer's own weights serve, in one call."""
-        positional, named = _joined(streams, args, kwargs)
+        positional, named = joined(streams, args, kwargs)
         return self._stack.as_hidden(forward(*positional, **named))
 
     def _changed(
@@ -192,7 +165,7 @@ class _Walk:
         weights = self._stack.replacement(change, index)
         if weights is None:
             return torch.cat(list(streams))
-        positional, named = _joined(streams, args, kwargs)
+        positional, named = joined(streams, args, kwargs)
         self._inside_layer = True
         try:
             return self._stack.as_hidden(functional_call(self._stack.layers[index], dict(weights), positional, named))
@@ -202,11 +175,10 @@ class _Walk:
     def _sentence_nll_nats(self, target_nll: Tensor) -> list[float]:
         """Sum over each sentence's targets, given in reading order."""
         sums = torch.zeros(self._padded.is_target.shape[0], dtype=torch.float64, device=target_nll.device)
-        sentence_of = self._padded.is_target.nonzero()[:, 0]
-        return sums.index_add(0, sentence_of, target_nll.double()).tolist()
+        return sums.index_add(0, self._padded.sentence_of_targets, target_nll.double()).tolist()
 
 
-def _target_nlls(stack: LayerStack, rows: Tensor, padded: _Padded) -> Tensor:
+def _target_nlls(stack: LayerStack, rows: Tensor, padded: Padded) -> Tensor:
     """Negative log-likelihood of every real target, in nats.
 
     Args:
@@ -217,79 +189,14 @@ def _target_nlls(stack: LayerStack, rows: Tensor, padded: _Padded) -> Tensor:
     Returns:
         Shape (variants, targets).
     """
-    targets = padded.input_ids[:, 1:][padded.is_target].repeat(rows.shape[0])
-    hidden = rows[:, :, :-1][:, padded.is_target].flatten(0, 1)
+    targets = padded.targets.repeat(rows.shape[0])
+    hidden = padded.before_targets(rows).flatten(0, 1)
     pieces = [
         functional.cross_entropy(logits, targets[start : start + len(logits)], reduction="none")
-        for start, logits in _logits(stack, hidden)
+        for start, logits in logits_of(stack, hidden)
     ]
     return torch.cat(pieces).view(rows.shape[0], -1)
 
 
-def _logits(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Logits of the given head inputs, a chunk at a time, with the position of each chunk.
-
-    The model's own forward makes them, its layers passed by, so that whatever it does
-    to logits (scaling, soft-capping) is done.
-    """
-    with _head_input(stack.model.get_output_embeddings()) as replace, stack.forwards(lambda *_: stack.pass_by):
-        for start in range(0, len(hidden), TOKENS_PER_HEAD_CALL):
-            replace(hidden[start : start + TOKENS_PER_HEAD_CALL])
-            one_token = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
-            yield start, stack.model(input_ids=one_token, use_cache=False).logits[0].float()
-
-
-@contextmanager
-def _head_input(head: Any) -> Iterator[Any]:
-    """Feed the head what is given instead of what the model computed."""
-    given: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda *_: (given[-1][None],))
-    try:
-        yield lambda hidden: given.__setitem__(slice(None), [hidden])
-    finally:
-        hook.remove()
-
-
-def _joined(
-    streams: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A layer's arguments for several streams at once."""
-    rows, copies = streams[0].shape[0], len(streams)
-    return with_hidden(torch.cat(list(streams)), _tiled(args, rows, copies), _tiled(kwargs, rows, copies))
-
-
-def _tiled(value: Any, rows: int, copies: int) -> Any:
-    """Arguments that hold one entry a row (masks, rotary embeddings), repeated for each copy of the rows."""
-    if copies == 1:
-        return value
-    if isinstance(value, Tensor):
-        is_per_row = value.ndim > 1 and value.shape[0] == rows > 1
-        return value.repeat(copies, *[1] * (value.ndim - 1)) if is_per_row else value
-    if isinstance(value, tuple):
-        return tuple(_tiled(each, rows, copies) for each in value)
-    if isinstance(value, dict):
-        return {key: _tiled(each, rows, copies) for key, each in value.items()}
-    return value
-
-
 def _chunks(items: Sequence[Intervention], size: int) -> list[Sequence[Intervention]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _batches(sentences: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
-    """Indices of sentences of like length, so many that their padded tokens stay within the bound."""
-    batches: list[list[int]] = [[]]
-    for each in sorted(range(len(sentences)), key=lambda index: len(sentences[index])):
-        if batches[-1] and (len(batches[-1]) + 1) * len(sentences[each]) > tokens:
-            batches.append([])
-        batches[-1].append(each)
-    return batches
-
-
-def _pad(sentences: Sequence[Sequence[int]], device: torch.device) -> _Padded:
-    lengths = torch.tensor([len(sentence) for sentence in sentences])
-    input_ids = torch.zeros((len(sentences), int(lengths.max())), dtype=torch.long)
-    for row, sentence in zip(input_ids, sentences, strict=True):
-        row[: len(sentence)] = torch.tensor(list(sentence))
-    is_target = torch.arange(1, input_ids.shape[1])[None] < lengths[:, None]
-    return _Padded(input_ids.to(device), is_target.to(device))

@@ -8,7 +8,7 @@ from anatomy_bench.corpus import Corpus
 from anatomy_bench.experiments.ablation import AblationMeasurement
 from anatomy_bench.experiments.experiment import Finished, Profile, Setting
 from anatomy_bench.interventions import Intact, Intervention
-from anatomy_bench.manipulations import ALPHAS, LOW_RANK, SURVIVING_ALPHA, ManipulationConfig, plan
+from anatomy_bench.manipulation_plan import ALPHAS, LOW_RANK, SURVIVING_ALPHA, ManipulationConfig, plan
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity

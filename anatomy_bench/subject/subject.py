@@ -18,6 +18,8 @@ from anatomy_bench.errors import UsageError
 from anatomy_bench.interventions import Intervention
 from anatomy_bench.measurement import CorpusRecord, SubjectRecord
 from anatomy_bench.progress import Progress
+from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
+from anatomy_bench.strategies import GaussianNoise
 from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
 from anatomy_bench.subject.digest import subject_digest
 
@@ -130,6 +132,24 @@ class Subject:
         if self._can_walk:
             return sweep(self.stack, sentences, interventions, progress)
         return naive.scores(self.stack, sentences, interventions, progress)
+
+    def recover(
+        self,
+        batches: Sequence[Sequence[Sequence[int]]],
+        scored: Sequence[Sequence[int]],
+        starts: Sequence[GaussianNoise],
+        optimiser: Optimiser,
+        progress: Progress | None = None,
+    ) -> dict[GaussianNoise, TrainedLayer]:
+        """Train noised layers, each alone, on batches of tokenised sentences; score others before and after each step.
+
+        All in one loop (`engine/recovery.py`); one at a time where the architecture cannot be walked.
+        """
+        from anatomy_bench.engine.recovery import recover
+        from anatomy_bench.engine.recovery_plain import recover_plainly
+
+        train = recover if self._can_walk else recover_plainly
+        return train(self.stack, batches, scored, starts, optimiser, progress=progress)
 
     @cached_property
     def _can_walk(self) -> bool:

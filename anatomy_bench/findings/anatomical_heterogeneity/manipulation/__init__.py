@@ -35,7 +35,7 @@ from anatomy_bench.findings.anatomical_heterogeneity.manipulation.estimates impo
     table4,
 )
 from anatomy_bench.findings.anatomical_heterogeneity.table1 import layer_count
-from anatomy_bench.manipulations import LOW_RANK
+from anatomy_bench.manipulation_plan import LOW_RANK
 
 NEED = Need("manipulation")
 PLACE = "Section 4.4, Table 4"

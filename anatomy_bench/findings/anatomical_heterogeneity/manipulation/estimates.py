@@ -5,16 +5,16 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import scipy
 
 from anatomy_bench.claim import Estimate, NotApplicable
 from anatomy_bench.experiments.manipulation import LayerSet, ManipulationMeasurement
 from anatomy_bench.findings.anatomical_heterogeneity import PAPER
+from anatomy_bench.findings.anatomical_heterogeneity.draws import mean_contrast
 from anatomy_bench.interval import Interval
-from anatomy_bench.manipulations import LOW_RANK
+from anatomy_bench.manipulation_plan import LOW_RANK
 from anatomy_bench.papers import load
 from anatomy_bench.scored import Variant, interval_percent
-from anatomy_bench.statistics import CONFIDENCE, Floats, percent
+from anatomy_bench.statistics import Floats, percent
 
 REPLACING = ("skip", "clone", "blend", f"low_rank_blend_{LOW_RANK}")
 TOO_STRONG = ("scale_0.7", "scale_0.5", "scale_0")
@@ -73,20 +73,12 @@ def printed_steepness() -> float:
 def mean_over_draws(
     measured: ManipulationMeasurement, draws: Sequence[Variant], against: Variant | None = None
 ) -> tuple[float, Interval | None]:
-    """Mean ΔNLL of random draws, in nats a token, less that of another variant.
-
-    The interval is Student's over the draws, its variance that between draws and that of the sentences, which all
-    draws share, together.
-    """
+    """Mean ΔNLL of random draws, in nats a token, less that of another variant."""
     bootstrap = measured.bootstrap([*draws, *([against] if against else [])])
-    weights = np.append(np.full(len(draws), 1 / len(draws)), [-1.0] if against else [])
-    mean = float(bootstrap.delta_nll_nats @ weights)
-    if len(draws) < 2 or bootstrap.intervals()[0] is None:  # noqa: PLR2004 (no spread)
-        return mean, None
-    between_draws = bootstrap.delta_nll_nats[: len(draws)].var(ddof=1) / len(draws)
-    over_sentences = (bootstrap.resampled @ weights).var(ddof=1)
-    half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(draws) - 1) * np.sqrt(between_draws + over_sentences))
-    return mean, Interval(mean - half, mean + half)
+    contrasts = np.eye(len(draws), len(bootstrap.delta_nll_nats))
+    if against:
+        contrasts[:, -1] = -1.0
+    return mean_contrast(bootstrap, contrasts)
 
 
 def _noises(layer_set: LayerSet) -> list[Variant]:

@@ -1,0 +1,211 @@
+"""Experiment 5 of the paper before any training: layers under Gaussian noise (3.6, 4.5, Table 5).
+
+The paper injects noise once. Scoring is cheap beside training, so that each layer gets many
+noises here, and "improves under noise" a distribution.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anatomy_bench.corpus import Corpus
+from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.interventions import Intact, Intervention
+from anatomy_bench.layer_sets import recovery_layers, require_layers
+from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.progress import Progress
+from anatomy_bench.quantities import interval_text, quantity
+from anatomy_bench.record import Record, RecordKind
+from anatomy_bench.scored import (
+    SentenceScores,
+    Variant,
+    baseline_perplexity,
+    compare,
+    paired_bootstrap,
+    score_units,
+    scores_of,
+)
+from anatomy_bench.statistics import PairedBootstrap
+from anatomy_bench.strategies import GaussianNoise, SigmaOf, noise_seeds
+
+if TYPE_CHECKING:
+    from anatomy_bench.subject import Subject
+
+UNITS_PER_SWEEP = 32
+"""Noises scored, and then stored, together."""
+
+
+@dataclass(frozen=True)
+class PerturbationConfig(Record):
+    """How layers are noised.
+
+    Attributes:
+        layers: which; `None` for the paper's thirteen, or as many spread evenly over a model of another depth.
+        deviations: σ in standard deviations of the weights (paper 3.6).
+        draws: noises of each layer. The paper has one and no seed; 4 (quick) have an interval, 10 a useful one.
+        sigma_of: whose standard deviation that is (`GaussianNoise`). Quick has the closest to the text alone.
+        resamples: bootstrap resamples of the sentences, as in the ablation.
+    """
+
+    layers: tuple[int, ...] | None
+    deviations: float
+    draws: int
+    sigma_of: tuple[SigmaOf, ...]
+    resamples: int
+
+
+@dataclass(frozen=True)
+class NoisedLayer(Record):
+    """One layer.
+
+    Attributes:
+        layer: its number.
+        readings: by `sigma_of`, the model's score under each noise.
+    """
+
+    layer: int
+    readings: dict[str, tuple[Variant, ...]]
+
+
+@dataclass(frozen=True)
+class PerturbationMeasurement(Measurement):
+    """Damage of noise in single layers.
+
+    Attributes:
+        config: as run.
+        baseline_perplexity: of the intact model.
+        baseline_sentence_nll_nats: each sentence's.
+        layers: in order.
+    """
+
+    config: PerturbationConfig
+    baseline_perplexity: float
+    baseline_sentence_nll_nats: tuple[float, ...]
+    layers: tuple[NoisedLayer, ...]
+
+    def layer(self, index: int) -> NoisedLayer:
+        """The layer of that number.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        for each in self.layers:
+            if each.layer == index:
+                return each
+        raise KeyError(index)
+
+    def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
+        """Resampled changes of some variants, all on the same resamples."""
+        assert self.corpus is not None
+        return paired_bootstrap(
+            self.baseline_sentence_nll_nats,
+            [each.sentence_nll_nats for each in variants],
+            self.corpus,
+            self.config.resamples,
+            self.generator("sentences"),
+        )
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """A row a noise: perplexity, degradation and its interval."""
+        rows = [
+            (
+                f"L{each.layer}",
+                sigma_of,
+                str(draw),
+                quantity(variant.perplexity),
+                quantity(variant.degradation_percent),
+                interval_text(variant.interval95_percent),
+            )
+            for each in self.layers
+            for sigma_of, draws in each.readings.items()
+            for draw, variant in enumerate(draws)
+        ]
+        return ("layer", "σ of", "noise", "perplexity", "degradation %", "95 %"), rows
+
+
+class Perturbation:
+    """Score the model with noise in each of some layers."""
+
+    name = "perturbation"
+    reads_subject = True
+    reads_corpus = True
+    result_type: RecordKind = SentenceScores
+    measurement_type: type[Measurement] = PerturbationMeasurement
+
+    def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> PerturbationConfig:
+        """Both profiles noise the same layers; quick draws fewer noises, of one reading."""
+        paper = profile is Profile.PAPER
+        return PerturbationConfig(
+            layers=layers,
+            deviations=0.5,
+            draws=10 if paper else 4,
+            sigma_of=("matrix", "layer", "parameter") if paper else ("matrix",),
+            resamples=10_000 if paper else 2_000,
+        )
+
+    def units(self, subject: SubjectRecord, config: PerturbationConfig, seed: int) -> Sequence[Intervention]:
+        """The baseline and every noise; the seed names the noises.
+
+        Raises:
+            UsageError: the model has no such layer.
+        """
+        layers = _layers(subject.layers, config)
+        return [Intact(), *(noise for layer in layers for noise in _noises(layer, config, seed))]
+
+    def run(
+        self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[tuple[Intervention, Finished]]:
+        """A sweep for every few units; what a sweep has scored is yielded before the next."""
+        for start in range(0, len(units), UNITS_PER_SWEEP):
+            yield from score_units(units[start : start + UNITS_PER_SWEEP], subject, corpus, progress)
+
+    def assemble(
+        self, setting: Setting, config: PerturbationConfig, finished: Mapping[Intervention, Finished]
+    ) -> PerturbationMeasurement:
+        """Perplexities, degradations and their intervals, by layer and reading."""
+        assert setting.corpus is not None
+        seed = setting.provenance.seed
+        intact = scores_of(finished[Intact()])
+        layers = _layers(setting.subject.layers, config)
+        noises = [noise for layer in layers for noise in _noises(layer, config, seed)]
+        scores = [scores_of(finished[noise]) for noise in noises]
+        variants = compare(intact, scores, setting.corpus, config.resamples, generator(seed, "sentences"))
+        by_noise = dict(zip(noises, variants, strict=True))
+        return PerturbationMeasurement(
+            schema="anatomy_bench/perturbation/1",
+            experiment=self.name,
+            subject=setting.subject,
+            corpus=setting.corpus,
+            provenance=setting.provenance,
+            seconds=sum(each.seconds for each in finished.values()),
+            config=config,
+            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
+            baseline_sentence_nll_nats=intact,
+            layers=tuple(
+                NoisedLayer(
+                    layer,
+                    {
+                        sigma_of: tuple(
+                            by_noise[noise] for noise in _noises(layer, config, seed) if noise.sigma_of == sigma_of
+                        )
+                        for sigma_of in config.sigma_of
+                    },
+                )
+                for layer in layers
+            ),
+        )
+
+
+def _layers(layer_count: int, config: PerturbationConfig) -> tuple[int, ...]:
+    return recovery_layers(layer_count) if config.layers is None else require_layers(config.layers, layer_count)
+
+
+def _noises(layer: int, config: PerturbationConfig, seed: int) -> list[GaussianNoise]:
+    return [
+        GaussianNoise(layer, config.deviations, drawn, sigma_of)
+        for sigma_of in config.sigma_of
+        for drawn in noise_seeds(seed, config.draws)
+    ]
+
+
+EXPERIMENT = Perturbation()

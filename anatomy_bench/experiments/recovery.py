@@ -1,0 +1,186 @@
+"""Experiment 5 of the paper: how fast single layers recover from noise (3.6, 4.5, Tables 5 and 10).
+
+A layer is noised, all others are frozen, and the model is scored before training and after
+every step. The paper names noise, optimiser, learning rate and clipping; the text, the size of
+a batch and the number of noises it leaves open, and the config says what is done about each.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from anatomy_bench.corpus import Corpus, load_corpus
+from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.interventions import Intact
+from anatomy_bench.layer_sets import PAPER_ANTI_LAYERS, PAPER_LAYER_COUNT, recovery_layers, require_layers
+from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.progress import Progress
+from anatomy_bench.record import RecordKind
+from anatomy_bench.recovery_curves import (
+    Optimiser,
+    RecoveryConfig,
+    RecoveryMeasurement,
+    RecoveryUnit,
+    Text,
+    TrainedLayer,
+    recovery_of,
+)
+from anatomy_bench.scored import SentenceScores, baseline_perplexity, score_units, scores_of
+from anatomy_bench.strategies import GaussianNoise, noise_seeds
+
+if TYPE_CHECKING:
+    from anatomy_bench.subject import Subject
+
+Unit = Intact | RecoveryUnit
+
+QUICK_LAYERS = (3, 8, 11, 14, 17, 23, 24)
+"""Of the thirteen, those that section 4.5 speaks of, and one more of the critical core."""
+
+TRAINING_TEXT = "recovery"
+
+LAYERS_PER_LOOP = 16
+"""Layers trained together, and then stored: all that the paper tested."""
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """What units must share to be trained in one loop: the batches follow from it."""
+
+    text: Text
+    seed: int
+    steps: int
+    batch_sentences: int
+    optimiser: Optimiser
+
+    @classmethod
+    def of(cls, unit: RecoveryUnit) -> "_Loop":
+        return cls(unit.text, unit.start.seed, unit.steps, unit.batch_sentences, unit.optimiser)
+
+    def batches(self, sentences: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
+        """The sentences of each step: all once in random order, again in another, and so on."""
+        rng = generator(self.seed, f"batches of {self.text}")
+        order: list[int] = []
+        while len(order) < self.steps * self.batch_sentences:
+            order += rng.permutation(len(sentences)).tolist()
+        size = self.batch_sentences
+        return [[sentences[each] for each in order[step * size : (step + 1) * size]] for step in range(self.steps)]
+
+
+class Recovery:
+    """Train noised layers, each alone, and score the model after every step."""
+
+    name = "recovery"
+    reads_subject = True
+    reads_corpus = True
+    result_type: RecordKind = SentenceScores | TrainedLayer
+    measurement_type: type[Measurement] = RecoveryMeasurement
+
+    def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> RecoveryConfig:
+        """Quick trains half as many layers for 15 steps from one noise, on one text."""
+        paper = profile is Profile.PAPER
+        return RecoveryConfig(
+            layers=layers,
+            all_tested=paper,
+            deviations=0.5,
+            step_limit=200,
+            steps=200 if paper else 15,
+            draws=3 if paper else 1,
+            draws_of_scored_text=1 if paper else 0,
+            batch_sentences=4,
+            optimiser=Optimiser(learning_rate=1e-4, gradient_norm=1.0, weight_decay=0.01),
+            resamples=10_000 if paper else 2_000,
+        )
+
+    def units(self, subject: SubjectRecord, config: RecoveryConfig, seed: int) -> Sequence[Unit]:
+        """The baseline, and each layer from each noise on each text; the seed names the noises.
+
+        Raises:
+            UsageError: the model has no such layer.
+        """
+        return [Intact(), *_recoveries(subject.layers, config, seed)]
+
+    def run(
+        self, units: Sequence[Unit], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[tuple[Unit, Finished]]:
+        """A loop for every text and noise; its layers are yielded together."""
+        trained: list[RecoveryUnit] = []
+        for unit in units:
+            if isinstance(unit, RecoveryUnit):
+                trained.append(unit)
+            else:
+                (scores,) = score_units([unit], subject, corpus, progress)
+                yield unit, scores[1]
+        scored = subject.tokenize(corpus.sentences)
+        trained.sort(key=lambda unit: repr(_Loop.of(unit)))
+        for loop, alike in groupby(trained, key=_Loop.of):
+            text = scored if loop.text == "scored" else subject.tokenize(load_corpus(TRAINING_TEXT).sentences)
+            together = list(alike)
+            for start in range(0, len(together), LAYERS_PER_LOOP):
+                by_start = {unit.start: unit for unit in together[start : start + LAYERS_PER_LOOP]}
+                began = time.perf_counter()
+                results = subject.recover(loop.batches(text), scored, list(by_start), loop.optimiser, progress)
+                share = (time.perf_counter() - began) / len(by_start)
+                for noise, result in results.items():
+                    yield by_start[noise], Finished(result, share)
+
+    def assemble(
+        self, setting: Setting, config: RecoveryConfig, finished: Mapping[Unit, Finished]
+    ) -> RecoveryMeasurement:
+        """Curves, steps to each threshold, and the budget that follows."""
+        assert setting.corpus is not None
+        intact = scores_of(finished[Intact()])
+        planned = _recoveries(setting.subject.layers, config, setting.provenance.seed)
+        return RecoveryMeasurement(
+            schema="anatomy_bench/recovery/1",
+            experiment=self.name,
+            subject=setting.subject,
+            corpus=setting.corpus,
+            provenance=setting.provenance,
+            seconds=sum(each.seconds for each in finished.values()),
+            config=config,
+            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
+            baseline_sentence_nll_nats=intact,
+            recoveries=tuple(recovery_of(unit, finished[unit], intact, setting.corpus) for unit in planned),
+        )
+
+
+def _tested(layer_count: int, config: RecoveryConfig) -> tuple[int, ...]:
+    if config.layers is not None:
+        return require_layers(config.layers, layer_count)
+    if config.all_tested:
+        return recovery_layers(layer_count)
+    if layer_count == PAPER_LAYER_COUNT:
+        return QUICK_LAYERS
+    return recovery_layers(layer_count)[::2]
+
+
+def _recoveries(layer_count: int, config: RecoveryConfig, seed: int) -> list[RecoveryUnit]:
+    layers = _tested(layer_count, config)
+    seeds = noise_seeds(seed, max(config.draws, config.draws_of_scored_text))
+    digest = load_corpus(TRAINING_TEXT).digest
+
+    def unit(layer: int, deviations: float, drawn: int, text: Text) -> RecoveryUnit:
+        return RecoveryUnit(
+            GaussianNoise(layer, deviations, drawn),
+            text,
+            digest if text == "recovery" else None,
+            config.steps,
+            config.batch_sentences,
+            config.optimiser,
+        )
+
+    anti = [layer for layer in PAPER_ANTI_LAYERS if layer in layers and layer_count == PAPER_LAYER_COUNT]
+    return [
+        *(unit(layer, config.deviations, drawn, "recovery") for layer in layers for drawn in seeds[: config.draws]),
+        *(unit(layer, 0.0, drawn, "recovery") for layer in anti for drawn in seeds[: config.draws]),
+        *(
+            unit(layer, config.deviations, drawn, "scored")
+            for layer in layers
+            for drawn in seeds[: config.draws_of_scored_text]
+        ),
+    ]
+
+
+EXPERIMENT = Recovery()
