@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.record import Record
 from anatomy_bench.ridge import Reading, layer_coefficients, rank_order
-from anatomy_bench.strategies import Blend, Clone, GaussianNoise, LowRankBlend, Noise, Scale, SkipAll, require_alike
+from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll, require_alike
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -24,6 +24,7 @@ _MEASURING = (
     "engine/stack.py",
     "engine/sweep.py",
     "subject/*.py",
+    "gaussian_noise.py",
     "interventions.py",
     "layer_sets.py",
     "regressions.py",

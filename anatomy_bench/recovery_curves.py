@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 
 from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.measurement import CorpusRecord, Measurement
 from anatomy_bench.quantities import quantity
 from anatomy_bench.record import Record
 from anatomy_bench.scored import paired_bootstrap
 from anatomy_bench.statistics import Floats, PairedBootstrap
-from anatomy_bench.strategies import GaussianNoise
 
 Text = Literal["recovery", "scored"]
 """What a layer is trained on: the corpus `recovery`, or the scored sentences themselves."""

@@ -62,7 +62,8 @@ def require_alike(layer: int, weights_of: "WeightsOf", others: Sequence[int]) ->
         raise ValueError(f"layer {layer} and its neighbours have parameters of different names or shapes")
 
 
-def _is_matrix(tensor: "Tensor") -> bool:
+def is_matrix(tensor: "Tensor") -> bool:
+    """Whether a parameter has rows and columns."""
     return tensor.ndim >= 2  # noqa: PLR2004 (rows and columns)
 
 
@@ -156,7 +157,7 @@ class Scale(_OnLayers):
         """
         del layer_count
         weights = weights_of(layer)
-        chosen = {name for name, tensor in weights.items() if _is_matrix(tensor) and self._is_chosen(name)}
+        chosen = {name for name, tensor in weights.items() if is_matrix(tensor) and self._is_chosen(name)}
         if not chosen:
             raise ValueError(f"no matrix of layer {layer} is known to write to the residual stream")
         return {name: tensor * self.alpha if name in chosen else tensor for name, tensor in weights.items()}
@@ -234,7 +235,7 @@ class LowRankBlend(_FromOthers):
         require_alike(layer, weights_of, (nearest,))
         directions = weights_of(nearest)
         return {
-            name: with_magnitudes_of(directions[name], tensor, self.rank) if _is_matrix(tensor) else tensor
+            name: with_magnitudes_of(directions[name], tensor, self.rank) if is_matrix(tensor) else tensor
             for name, tensor in weights_of(layer).items()
         }
 
@@ -262,73 +263,7 @@ class Noise(_OnLayers):
         del layer_count
         return {
             name: tensor + noise_like(tensor, self.relative_norm, zlib.crc32(f"{self.seed} {layer} {name}".encode()))
-            if _is_matrix(tensor)
+            if is_matrix(tensor)
             else tensor
             for name, tensor in weights_of(layer).items()
         }
-
-
-SigmaOf = Literal["matrix", "layer", "parameter"]
-"""Whose standard deviation noise is measured in (`GaussianNoise`)."""
-
-
-@dataclass(frozen=True)
-class GaussianNoise(Record):
-    """Gaussian noise of σ = `deviations` · std is added to a layer (paper 3.6: "σ = 0.5 × std(W_l)").
-
-    Attributes:
-        layer: the layer.
-        deviations: σ in standard deviations of the weights; at 0 the layer is as it was.
-        seed: of the noise, with a stream for each parameter as in `Noise`.
-        sigma_of: what W_l is. `matrix`, the closest to the text, whose W is a weight matrix in all its formulas: each
-            has its own σ, norms and biases are kept. `layer`: one σ, of all the layer's matrices together.
-            `parameter`: each has its own σ, vectors too, as a loop over the layer's parameters would do it.
-    """
-
-    layer: int
-    deviations: float
-    seed: int
-    sigma_of: SigmaOf = "matrix"
-    kind: Literal["gaussian_noise"] = "gaussian_noise"
-
-    @property
-    def touched(self) -> tuple[int, ...]:
-        """The one layer."""
-        return (self.layer,)
-
-    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
-        """The layer's parameters with noise."""
-        from anatomy_bench.engine.matrices import gaussian_like
-
-        del layer_count
-        weights = weights_of(layer)
-        noised = {
-            name: tensor for name, tensor in weights.items() if _is_matrix(tensor) or self.sigma_of == "parameter"
-        }
-        shared = _deviation(list(noised.values())) if self.sigma_of == "layer" else None
-        return {
-            name: tensor
-            + gaussian_like(
-                tensor,
-                self.deviations * (_deviation([tensor]) if shared is None else shared),
-                zlib.crc32(f"{self.seed} {layer} {name}".encode()),
-            )
-            if name in noised
-            else tensor
-            for name, tensor in weights.items()
-        }
-
-
-def noise_seeds(seed: int, draws: int) -> tuple[int, ...]:
-    """Seeds of a run's Gaussian noises, the first ones the same however many are drawn."""
-    from anatomy_bench.measurement import generator
-
-    return tuple(generator(seed, "gaussian noise").integers(2**31, size=draws).tolist())
-
-
-def _deviation(tensors: "Sequence[Tensor]") -> float:
-    """Standard deviation of all entries together, about their common mean."""
-    entries = sum(tensor.numel() for tensor in tensors)
-    mean = sum(float(tensor.double().sum()) for tensor in tensors) / entries
-    squares = sum(float((tensor.double() - mean).square().sum()) for tensor in tensors)
-    return float((squares / entries) ** 0.5)

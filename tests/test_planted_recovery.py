@@ -18,7 +18,6 @@ from anatomy_bench.interventions import Intact
 from anatomy_bench.layer_sets import PAPER_RECOVERY, recovery_layers
 from anatomy_bench.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
 from anatomy_bench.options import Options
-from anatomy_bench.provenance import code_digest
 from anatomy_bench.record import from_json, to_json
 from anatomy_bench.recovery_curves import RecoveryUnit, TrainedLayer
 from anatomy_bench.run import Run
@@ -254,23 +253,6 @@ def test_the_first_noises_are_the_same_in_both_experiments_and_profiles():
     for profile in Profile:
         units = trained.units(made, trained.configure(profile, None), 5)
         assert {unit.start for unit in units[1:] if unit.start.deviations} <= scored
-
-
-def test_a_training_loop_is_part_of_the_code_of_its_experiment_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from anatomy_bench import provenance
-
-    for folder in ("engine", "experiments"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "engine" / "recovery.py").write_text("one")
-    monkeypatch.setattr(provenance, "_PACKAGE", tmp_path)
-    names = ("ablation", "recovery")
-    code_digest.cache_clear()
-    before = [code_digest(name) for name in names]
-    (tmp_path / "engine" / "recovery.py").write_text("other")
-    code_digest.cache_clear()
-    after = [code_digest(name) for name in names]
-    code_digest.cache_clear()
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
 
 
 @pytest.fixture

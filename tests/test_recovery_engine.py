@@ -11,8 +11,8 @@ from test_sweep import stack_of, subject_of, unchanged
 from anatomy_bench.engine import head, recovery
 from anatomy_bench.engine.recovery import recover
 from anatomy_bench.engine.recovery_plain import recover_plainly
+from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
-from anatomy_bench.strategies import GaussianNoise
 
 # Ten times the paper's rate, so that six steps move the loss by up to two parts in a hundred; rounding, which Adam
 # passes on undiminished, leaves some parts in 10⁷.

@@ -22,9 +22,9 @@ from torch.nn import functional
 from anatomy_bench.engine.head import captured_head_input, logits_of
 from anatomy_bench.engine.rows import Padded, batches_of_like_length, pad, tiled
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
+from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.progress import Progress, SilentProgress
 from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
-from anatomy_bench.strategies import GaussianNoise
 
 TOKENS_PER_WALK = 8192
 """Tokens, padding and copies included, that pass a layer in one call: bounds the memory of activations."""

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from anatomy_bench.engine.naive import sentence_nll_nats
 from anatomy_bench.engine.recovery import Sentences, frozen
 from anatomy_bench.engine.stack import LayerStack
+from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.progress import Progress, SilentProgress
 from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
-from anatomy_bench.strategies import GaussianNoise
 
 
 def recover_plainly(

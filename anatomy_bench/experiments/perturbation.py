@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.gaussian_noise import GaussianNoise, SigmaOf, noise_seeds
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.layer_sets import recovery_layers, require_layers
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
@@ -26,7 +27,6 @@ from anatomy_bench.scored import (
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
-from anatomy_bench.strategies import GaussianNoise, SigmaOf, noise_seeds
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus, load_corpus
 from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.gaussian_noise import GaussianNoise, noise_seeds
 from anatomy_bench.interventions import Intact
 from anatomy_bench.layer_sets import PAPER_ANTI_LAYERS, PAPER_LAYER_COUNT, recovery_layers, require_layers
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
@@ -28,7 +29,6 @@ from anatomy_bench.recovery_curves import (
     recovery_of,
 )
 from anatomy_bench.scored import SentenceScores, baseline_perplexity, score_units, scores_of
-from anatomy_bench.strategies import GaussianNoise, noise_seeds
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject

@@ -15,11 +15,11 @@ from anatomy_bench.engine import naive
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
 from anatomy_bench.errors import UsageError
+from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.interventions import Intervention
 from anatomy_bench.measurement import CorpusRecord, SubjectRecord
 from anatomy_bench.progress import Progress
 from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
-from anatomy_bench.strategies import GaussianNoise
 from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
 from anatomy_bench.subject.digest import subject_digest
 
