@@ -75,7 +75,7 @@ def verify(
     if report is not None:
         from anatomy_bench.report.writing import write_report
 
-        write_report(make_ledger(all_findings(), verdicts, run.measurements), report)
+        write_report(make_ledger(all_findings(), verdicts, run.measurements, options), report)
     findings = judged_findings(all_findings(), verdicts)
     typer.echo(verdict_table(findings, outcomes, colour=sys.stdout.isatty()))
     typer.echo(next_steps(outcomes))
