@@ -15,7 +15,7 @@ from anatomy_bench import papers
 from anatomy_bench.claim import Conclusion, Kind, VerdictWord
 from anatomy_bench.findings import all_findings
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, KeptMeasurement, Ledger
-from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.report.figures import Figure, figures_of
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.why import why
@@ -76,7 +76,7 @@ def html_report(ledger: Ledger) -> str:
         UsageError: the ledger's measurements are not of this version.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"quantity": quantity, "measured": measured_text, "symbol": _symbol, "tone": _tone}
+    environment.filters |= {"quantity": quantity, "interval": interval_text, "symbol": _symbol, "tone": _tone}
     return environment.from_string(_source("report.html.jinja")).render(
         ledger=ledger,
         style=_source("report.css"),

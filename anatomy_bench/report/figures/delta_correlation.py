@@ -128,7 +128,7 @@ def cosine(evidence: Evidence) -> Figure | None:
         svg=draw(
             lambda canvas, axes: _paint_cosine(canvas, axes, measured.components),
             "Heat maps of the cosine between the weights of every two layers, one a component",
-            height=0.4 + 1.95 * rows,
+            height=0.4 + 1.7 * rows,
             rows=rows,
             columns=columns,
             squeeze=False,
@@ -177,7 +177,7 @@ def principal_components(evidence: Evidence) -> Figure | None:
         title="Principal components of the layers",
         caption=(
             "Share of the variance between layers that the first principal components explain together, layers as "
-            "samples. Dashed: layers that have nothing in common need as many components as there are."
+            "samples. Dashed: layers of equal size that have nothing in common."
         ),
         svg=draw(
             lambda canvas, axes: _paint_components(canvas, axes, measured.components),

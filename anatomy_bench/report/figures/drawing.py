@@ -21,13 +21,14 @@ from anatomy_bench.interval import Interval
 from anatomy_bench.statistics import Floats
 
 WIDTH_INCHES = 7.2
+_LINEAR_TO = 10.0
 _INK, _GRID = "#010101", "#020202"
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, _INK)
 MARKERS = ("o", "s", "^", "v", "P", "X", "d")
 PUBLISHED = {"marker": "D", "color": _INK, "markerfacecolor": "none", "linestyle": "none", "markersize": 5}
 """The paper's own values look the same in every figure."""
-REFERENCE = {"color": _INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}
+REFERENCE = {"color": _INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1.2}
 """A bound or a null."""
 _VARIABLES = {
     _INK: "currentColor",
@@ -40,6 +41,7 @@ _VARIABLES = {
     SKY: "var(--sky)",
 }
 _STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": _INK,
     "axes.facecolor": "none",
     "axes.grid": True,
@@ -134,25 +136,33 @@ def bars(axes: Any, values: Sequence[float], y: Any, intervals: Sequence[Interva
     )
 
 
-def signed_log(axis: Any, linear_to: float, values: Sequence[float]) -> None:
-    """A signed logarithmic scale of percentages: linear between `linear_to` to either side of zero.
+def ends(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[float]:
+    """All that an axis must reach: values and the ends of their intervals."""
+    return [*values, *(end for each in intervals if each for end in (each.low, each.high))]
+
+
+def signed_log(axis: Any, values: Sequence[float]) -> None:
+    """A signed logarithmic scale of percentages, linear between −10 and 10.
+
+    Below the first of the paper's categories all is linear, so that signs and noise are seen as they are.
 
     Args:
         axis: `axes.xaxis` or `axes.yaxis`.
-        linear_to: where the logarithm begins.
-        values: all that is shown, to choose the ticks.
+        values: all that is shown, to choose limits and ticks.
     """
-    shown = [abs(value) for value in values if math.isfinite(value)]
-    decades = max(1, math.ceil(math.log10(max([linear_to * 10, *shown]))))
-    first = round(math.log10(linear_to))
-    step = max(1, (decades - first) // 6)
-    upwards = [10.0**power for power in range(first, decades + 1, step)]
-    downwards = [-tick for tick in upwards if any(value <= -tick for value in values)]
-    set_scale = axis.axes.set_yscale if axis.axis_name == "y" else axis.axes.set_xscale
-    set_scale("symlog", linthresh=linear_to, linscale=0.6)
-    axis.set_ticks([*downwards, 0.0, *upwards])
+    shown = [value for value in values if math.isfinite(value)]
+    low, high = min([-_LINEAR_TO, *shown]), max([10 * _LINEAR_TO, *shown])
+    on_y = axis.axis_name == "y"
+    set_scale, set_limits = (
+        (axis.axes.set_yscale, axis.axes.set_ylim) if on_y else (axis.axes.set_xscale, axis.axes.set_xlim)
+    )
+    set_scale("symlog", linthresh=_LINEAR_TO, linscale=0.6)
+    decades = math.ceil(math.log10(max(high, -low)))
+    powers = [10.0**power for power in range(round(math.log10(_LINEAR_TO)), decades + 1, max(1, decades // 7))]
+    axis.set_ticks([*(-tick for tick in powers if -tick >= low), 0.0, *(tick for tick in powers if tick <= 2 * high)])
     axis.set_minor_locator(mpl.ticker.NullLocator())
     axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: short(value)))
+    set_limits(1.5 * low, 2 * high)
 
 
 def short(value: float) -> str:

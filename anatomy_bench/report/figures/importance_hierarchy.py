@@ -15,6 +15,7 @@ from anatomy_bench.report.figures.drawing import (
     PUBLISHED,
     REFERENCE,
     draw,
+    ends,
     layer_ticks,
     legend,
     points,
@@ -22,8 +23,6 @@ from anatomy_bench.report.figures.drawing import (
 )
 from anatomy_bench.scored import THRESHOLDS_PERCENT
 
-_LINEAR_TO = 10.0
-"""Percent: below the paper's first category all is linear, so that signs and noise are seen as they are."""
 _APART = 0.2
 _VARIANTS = (
     ("neighbour_average", "averaged away", {"color": BLUE, "marker": "o", "linestyle": "none"}),
@@ -70,7 +69,7 @@ def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mappi
         values = [each.degradation_percent for each in variants]
         intervals = [each.interval95_percent for each in variants]
         points(axes, np.array(layers) + shift, values, intervals, label=name, **style)
-        shown += [*values, *(each.low for each in intervals if each)]
+        shown += ends(values, intervals)
     if printed:
         axes.plot(list(printed), list(printed.values()), label="published (averaged away)", **PUBLISHED)
     for _, bound in THRESHOLDS_PERCENT[:-1]:
@@ -81,7 +80,7 @@ def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mappi
     axes.set_xlim(min(layers) - 0.7, max(layers) + 0.7)
     axes.grid(visible=False, axis="x")
     layer_ticks(axes)
-    signed_log(axes.yaxis, _LINEAR_TO, shown)
+    signed_log(axes.yaxis, shown)
     axes.set_ylabel("rise of perplexity, %")
     legend(canvas, axes, 3)
 

@@ -22,6 +22,7 @@ from anatomy_bench.report.figures.drawing import (
     SKY,
     bars,
     draw,
+    ends,
     legend,
     points,
     signed_log,
@@ -29,7 +30,6 @@ from anatomy_bench.report.figures.drawing import (
 from anatomy_bench.scored import Variant
 
 NEED = Need("manipulation")
-_LINEAR_TO = 10.0
 _BEYOND_PERCENT = 1e9
 """Where the axis ends: the perplexity of a model that guesses is far below, and what lies beyond tells no more."""
 _SCALED = re.compile(r"scale_(written_)?(\d[\d.]*)")
@@ -118,15 +118,14 @@ def _paint_curves(canvas: Any, axes: Any, curves: Sequence[Curve], printed: Mapp
         values = [curve.variants[alpha].degradation_percent for alpha in alphas]
         intervals: list[Interval | None] = [curve.variants[alpha].interval95_percent for alpha in alphas]
         points(axes, alphas, values, intervals, label=curve.name, **curve.style)
-        shown += [min(value, _BEYOND_PERCENT) for value in values]
+        shown += [min(end, _BEYOND_PERCENT) for end in ends(values, intervals)]
     if printed:
         axes.plot(list(printed), list(printed.values()), label="published", **PUBLISHED)
     axes.axvline(1, **REFERENCE)
     axes.axhline(0, **REFERENCE)
     axes.set_xlabel("factor α")
     axes.set_ylabel("rise of perplexity, %")
-    signed_log(axes.yaxis, _LINEAR_TO, shown)
-    axes.set_ylim(-2 * _LINEAR_TO, 3 * max([10 * _LINEAR_TO, *shown]))
+    signed_log(axes.yaxis, shown)
     legend(canvas, axes, 3)
 
 
@@ -176,15 +175,14 @@ def _paint_strategies(
         values = [min(variant.degradation_percent, _BEYOND_PERCENT) for variant in variants.values()]
         intervals = [variant.interval95_percent for variant in variants.values()]
         bars(axes, values, np.array(list(variants)) + shift, intervals, label=label, **style)
-        shown += values
+        shown += [min(end, _BEYOND_PERCENT) for end in ends(values, intervals)]
     known = [place for place, name in enumerate(names) if name in printed]
     if known:
         axes.plot([printed[names[place]] for place in known], known, label="published", **PUBLISHED)
     axes.axvline(0, **REFERENCE)
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
     axes.set_ylim(len(names) - 0.45, -0.55)
-    signed_log(axes.xaxis, _LINEAR_TO, shown)
-    axes.set_xlim(-2 * _LINEAR_TO, 3 * max([10 * _LINEAR_TO, *shown]))
+    signed_log(axes.xaxis, shown)
     axes.set_xlabel("rise of perplexity, %")
     legend(canvas, axes, 3)
 

@@ -20,6 +20,7 @@ from anatomy_bench.report.figures.drawing import (
     REFERENCE,
     SKY,
     draw,
+    ends,
     finite,
     legend,
     points,
@@ -35,7 +36,6 @@ _PREDICTORS = (
     ("shuffled", "shuffled layers", {"color": GREEN, "marker": "^"}),
     ("independent", "independent layers", {"color": PURPLE, "marker": "v"}),
 )
-_LINEAR_TO = 10.0
 
 Series = dict[str, tuple[Replacement, ...]]
 
@@ -160,7 +160,7 @@ def _paint_damage(canvas: Any, axes: Any, series: Series, counts: list[int], pri
         intervals: list[Interval | None] = [each.variant.interval95_percent for each in found]
         x = [places[len(each.layers)] + shift for each in found]
         points(axes, x, values, intervals, label=name, color=colour, marker=marker, linestyle=":")
-        shown += [*values, *(each.low for each in intervals if each)]
+        shown += ends(values, intervals)
     known = [count for count in printed if count in places]
     if known:
         axes.plot(
@@ -169,7 +169,7 @@ def _paint_damage(canvas: Any, axes: Any, series: Series, counts: list[int], pri
     axes.axhline(0, **REFERENCE)
     axes.set_xticks(range(len(counts)), [str(count) for count in counts])
     axes.set_xlabel("layers replaced")
-    signed_log(axes.yaxis, _LINEAR_TO, shown)
+    signed_log(axes.yaxis, shown)
     axes.set_ylabel("rise of perplexity, %")
     legend(canvas, axes, 3)
 
