@@ -145,7 +145,8 @@ def strategies(evidence: Evidence) -> Figure | None:
         title="Damage by strategy and set",
         caption=(
             "Rise of perplexity when some layers are skipped, replaced, blended or disturbed at once, on a signed log "
-            "scale, with 95 % intervals over the sentences. Each noise is one draw."
+            "scale, with 95 % intervals over the sentences. Each noise is one draw. What lies beyond 1G stands at the "
+            "edge."
         ),
         svg=draw(
             lambda canvas, axes: _paint_strategies(canvas, axes, sets, names, printed),
