@@ -24,6 +24,7 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 COMPONENTS = (*(f"self_attn.{each}" for each in ATTENTION), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 SENTENCES, TOKENS = 10, 20
 PARAMETERS = 60
+DRAWS = 40
 
 
 def subject(layers: int = 30, **changes: Any) -> SubjectRecord:
@@ -38,7 +39,7 @@ PROVENANCE = Provenance(
 
 
 def score(unit: Any) -> SentenceScores:
-    """Sentences that lose more the further a unit's name hashes: each unit its own damage, some less than none."""
+    """A damage of its own for each unit, for some less than none, that no other unit changes."""
     rng = generator(0, str(unit))
     base = generator(0, "base").uniform(60, 90, SENTENCES)
     damage = 0.0 if isinstance(unit, Intact) else rng.choice([-0.01, 0.1, 1.0, 5.0]) * TOKENS
@@ -61,7 +62,7 @@ EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation")
 def measured(need: Need, of: SubjectRecord) -> Any:
     experiment = get_experiment(need.experiment)
     config = experiment.configure(Profile.QUICK, need.layers)
-    config = replace(config, null_draws=20) if hasattr(config, "null_draws") else config
+    config = replace(config, **{name: DRAWS for name in ("null_draws", "resamples") if hasattr(config, name)})
     corpus = CorpusRecord(need.corpus or "ten", "d" * 64, SENTENCES, SENTENCES * TOKENS, (TOKENS,) * SENTENCES)
     units = experiment.units(of, config, 0)
     LAYERS_OF.update(dict.fromkeys(units, of.layers))
@@ -78,7 +79,7 @@ def ledger(layers: int = 30) -> Ledger:
             for claim in finding.claims:
                 applies = not claim.runs_model or claim.applies(layers) is None
                 for need in claim.needs if applies else ():
-                    made.setdefault(need, measured(need, subject(layers)))
+                    made[need] = made.get(need) or measured(need, subject(layers))
                 needs = [made[need] for need in claim.needs] if applies else []
                 verdicts[claim.id] = judge(claim, layers if claim.runs_model else None, needs)
     return make_ledger(all_findings(), verdicts, made, Options(model="invented"))

@@ -20,7 +20,10 @@ from anatomy_bench.report.markdown import markdown_report
 from anatomy_bench.report.why import why
 from anatomy_bench.report.writing import write_report
 
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;{{ 7 * 7 }}$\\frac$|`*[x](http://evil.example)../../../evil"
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;{{ 7 * 7 }}$\\frac$|`*"
+    "[x](http://evil.example)../../../evil"
+)
 FILES = {"ledger.json", "report.md", "report.html"}
 
 
@@ -165,11 +168,10 @@ def test_a_hostile_ledger_is_shown_and_does_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == FILES
     page = assert_inert((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert HOSTILE in page.text
-    assert "49" not in page.text.partition("{{ 7")[0][-50:]
     markdown = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     prose = "\n".join(line for line in markdown.splitlines() if not line.startswith("    "))
     assert "<" not in prose.replace("holds if <", "").replace("| < ", "")
-    assert "](" not in prose.replace("\\[", "")
+    assert re.findall(r"(?<!\\)\[[^\]]*\]\(", prose) == []
 
 
 def constant(data: dict[str, Any]) -> None:
@@ -187,9 +189,9 @@ def destroyed(data: dict[str, Any]) -> None:
             variant.update(perplexity="Infinity", degradation_percent="Infinity", interval95_percent=None)
 
 
-def test_numbers_that_are_none_are_left_out_of_figures() -> None:
+def test_numbers_that_are_none_are_left_out_of_figures(source: str) -> None:
     broken = with_data(with_data(ledger(), "structure", constant), "ablation", destroyed)
-    assert html_report(broken).count("<svg") == html_report(ledger()).count("<svg")
+    assert html_report(broken).count("<svg") == source.count("<svg")
 
 
 @pytest.mark.parametrize("layers", [3, 64])
@@ -276,7 +278,7 @@ def test_one_sentence_says_why(conclusion: Conclusion, words: tuple[VerdictWord,
 
 def test_drawing_and_templates_load_only_when_a_report_is_written() -> None:
     code = (
-        "import sys, anatomy_bench.cli, anatomy_bench.pytest_plugin, anatomy_bench.ledger, anatomy_bench.report.writing;"
+        "import sys, anatomy_bench.cli, anatomy_bench.pytest_plugin, anatomy_bench.report.writing;"
         "sys.exit(bool({'matplotlib', 'jinja2'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

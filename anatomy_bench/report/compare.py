@@ -166,8 +166,10 @@ def _finding_row(finding: ComparedFinding) -> tuple[Text, Text, Text]:
 
 
 def _claim_row(claim: ComparedClaim) -> tuple[Text, Text, Text]:
-    published = "" if claim.published is None else f"\npublished {quantity(claim.published)} {claim.unit}"
-    return Text(printable(claim.statement) + published), _verdict_cell(claim.first), _verdict_cell(claim.second)
+    told = Text(printable(claim.statement))
+    if claim.published is not None:
+        told.append(f"\npublished {quantity(claim.published)} {printable(claim.unit)}")
+    return told, _verdict_cell(claim.first), _verdict_cell(claim.second)
 
 
 def _verdict_cell(verdict: Verdict | None) -> Text:

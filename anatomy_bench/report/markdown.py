@@ -60,7 +60,7 @@ def _finding(ledger: Ledger, finding: JudgedFinding) -> str:
 
 def _code(command: str) -> str:
     """A command as a block; it has no line that could end it."""
-    return "    " + " ".join(command.split("\n"))
+    return "    " + " ".join(command.splitlines())
 
 
 def _escaped(text: str) -> str:

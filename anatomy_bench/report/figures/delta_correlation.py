@@ -20,6 +20,7 @@ from anatomy_bench.report.figures.drawing import (
     REFERENCE,
     SERIES,
     bars,
+    brief,
     draw,
     finite,
     legend,
@@ -100,7 +101,7 @@ def _paint_nulls(
     right.plot(finite([each.mean_adjacent_correlation for each in components]), places, "o", color=BLUE)
     left.axvline(-0.5, **REFERENCE)
     right.axvline(0, **REFERENCE)
-    left.set_yticks(places, [each.component for each in components])
+    left.set_yticks(places, [brief(each.component) for each in components])
     left.set_ylim(len(components) - 0.45, -0.6)
     left.set_xlabel("correlation of Δ and next Δ")
     right.set_xlabel("correlation of adjacent layers")
@@ -155,7 +156,7 @@ def _paint_cosine(canvas: Any, axes: Any, components: tuple[ComponentStructure, 
     image = None
     for panel, each in zip(axes.flat, components, strict=False):
         image = panel.imshow(_without_diagonal(each), cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest")
-        panel.set_title(each.component)
+        panel.set_title(brief(each.component))
         panel.grid(visible=False)
         panel.locator_params(nbins=4, integer=True)
     for panel in axes.flat[len(components) :]:
@@ -208,7 +209,7 @@ def _paint_components(canvas: Any, axes: Any, components: tuple[ComponentStructu
             color=SERIES[place % len(SERIES)],
             marker=MARKERS[place % len(MARKERS)],
             markevery=(place, max(1, count // 4)),
-            label=each.component,
+            label=brief(each.component),
         )
     axes.set_xlim(0, count)
     axes.set_ylim(0, 102)

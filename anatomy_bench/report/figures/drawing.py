@@ -21,6 +21,7 @@ from anatomy_bench.interval import Interval
 from anatomy_bench.statistics import Floats
 
 WIDTH_INCHES = 7.2
+_LONGEST_NAME = 24
 _LINEAR_TO = 10.0
 _INK, _GRID = "#010101", "#020202"
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
@@ -172,6 +173,11 @@ def short(value: float) -> str:
         if 10**power <= size < 10 ** (power + 3):
             return f"{value / 10**power:g}{letter}"
     return f"{value:g}".replace("-", "−")
+
+
+def brief(name: str) -> str:
+    """A name that leaves room for the drawing; a page's tables have it whole."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def layer_ticks(axes: Any) -> None:

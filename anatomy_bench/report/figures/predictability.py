@@ -19,6 +19,7 @@ from anatomy_bench.report.figures.drawing import (
     PURPLE,
     REFERENCE,
     SKY,
+    brief,
     draw,
     ends,
     finite,
@@ -89,7 +90,7 @@ def _paint_r2(canvas: Any, axes: Any, measured: PredictabilityMeasurement, print
         panel.axvline(0, **REFERENCE)
         panel.set_title(_NAMES[reading])
         panel.set_xlabel("mean R²")
-        panel.set_yticks(places, names)
+        panel.set_yticks(places, [brief(name) for name in names])
     axes[0].set_ylim(len(names) - 0.45, -0.55)
     legend(canvas, axes[0], 3)
 
