@@ -32,6 +32,7 @@ const measure = (frame) => {{
     scrolled: page.documentElement.scrollWidth,
     outside: all("body *").filter((each) => !each.closest(".scroll") && box(each).right > width + 1).map(name),
     cramped: all(".cards td, .cards th").filter((each) => each.scrollWidth > each.clientWidth + 1).map(name),
+    claims: Math.min(...all(".cards tbody th").map((each) => box(each).width)),
     drawings: all("svg").map((each) => [box(each).width, box(each).height]),
     letters: letters.filter((each) => each.width > 0).length,
     smallest: Math.min(...letters.map((each) => each.height)),
@@ -75,6 +76,7 @@ def test_nothing_reaches_beyond_the_screen(found: dict[str, Any], name: str, wid
     assert page["outside"] == []
     assert page["scrolled"] <= page["width"]
     assert page["cramped"] == []
+    assert page["claims"] > 250
 
 
 @pytest.mark.parametrize("width", WIDTHS)
