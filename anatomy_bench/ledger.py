@@ -18,7 +18,7 @@ from anatomy_bench.measurement import Measurement, Provenance, SubjectRecord
 from anatomy_bench.options import Options, repeating
 from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
 
-SCHEMA = "anatomy_bench/ledger/1"
+SCHEMA = "anatomy_bench/ledger/2"
 LEDGER_FILE = "ledger.json"
 """Its name in the folder of a report."""
 
@@ -41,7 +41,7 @@ class JudgedClaim(Record):
     criterion: str
     why: str
     verdict: Verdict
-    needs: tuple[Need, ...] = ()
+    needs: tuple[Need, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Ledger(Record):
     provenance: Provenance | None
     findings: tuple[JudgedFinding, ...]
     measurements: tuple[KeptMeasurement, ...]
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...]
 
     def measurement(self, need: Need) -> Measurement | None:
         """The measurement of that need, as it was.

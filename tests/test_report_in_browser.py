@@ -14,7 +14,7 @@ from test_report import hostile
 from anatomy_bench.report.html import html_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WIDTHS = (390, 1280)
+WIDTHS = (390, 850, 1280)
 PAGES = ("plain", "hostile")
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium to look at the page with")

@@ -33,6 +33,7 @@ NEED = Need("manipulation")
 _BEYOND_PERCENT = 1e9
 """Where the axis ends: the perplexity of a model that guesses is far below, and what lies beyond tells no more."""
 _SCALED = re.compile(r"scale_(written_)?(\d[\d.]*)")
+_NOISE = "noise"
 _FAMILIES = {"zero": "skip", "clone": "clone", "blend": "blend", "low-rank blend": "low_rank_blend_64"}
 _SETS = {
     "paper": ("paper's nine", {"color": BLUE, "marker": "o"}),
@@ -141,17 +142,18 @@ def strategies(evidence: Evidence) -> Figure | None:
         for row in _table(evidence)
         if row["family"] in _FAMILIES and any(each.name == "paper" for each in sets)
     }
+    kinds = list(dict.fromkeys(map(_kind, names)))
     return Figure(
         title="Damage by strategy and set",
         caption=(
             "Rise of perplexity when some layers are skipped, replaced, blended or disturbed at once, on a signed log "
-            "scale, with 95 % intervals over the sentences. Each noise is one draw. What lies beyond 1G stands at the "
-            "edge."
+            "scale, with 95 % intervals over the sentences. Noises are shown draw by draw, without intervals. What "
+            "lies beyond 1G stands at the edge."
         ),
         svg=draw(
-            lambda canvas, axes: _paint_strategies(canvas, axes, sets, names, printed),
+            lambda canvas, axes: _paint_strategies(canvas, axes, sets, kinds, printed),
             "Rise of perplexity by strategy for several sets of layers",
-            height=1.2 + 0.36 * len(names),
+            height=1.4 + 0.36 * len(kinds),
         ),
         headers=("strategy", "published %", *(f"{_SETS[each.name][0]}, %" for each in sets)),
         rows=[
@@ -165,24 +167,30 @@ def _is_strategy(name: str) -> bool:
     return _SCALED.fullmatch(name) is None or name == "scale_0.9"
 
 
+def _kind(name: str) -> str:
+    """The strategy of a variant: all draws of noise are one."""
+    return _NOISE if name.startswith(f"{_NOISE}_") else name
+
+
 def _paint_strategies(
-    canvas: Any, axes: Any, sets: Sequence[LayerSet], names: Sequence[str], printed: Mapping[str, float]
+    canvas: Any, axes: Any, sets: Sequence[LayerSet], kinds: Sequence[str], printed: Mapping[str, float]
 ) -> None:
     shifts = np.linspace(-0.27, 0.27, len(sets)) if len(sets) > 1 else np.zeros(1)
     shown = list(printed.values())
     for each, shift in zip(sets, shifts, strict=True):
         label, style = _SETS[each.name]
-        variants = {place: each.variants[name] for place, name in enumerate(names) if name in each.variants}
+        variants = {name: variant for name, variant in each.variants.items() if _is_strategy(name)}
         values = [min(variant.degradation_percent, _BEYOND_PERCENT) for variant in variants.values()]
-        intervals = [variant.interval95_percent for variant in variants.values()]
-        bars(axes, values, np.array(list(variants)) + shift, intervals, label=label, **style)
+        intervals = [None if _kind(name) == _NOISE else found.interval95_percent for name, found in variants.items()]
+        places = np.array([kinds.index(_kind(name)) for name in variants])
+        bars(axes, values, places + shift, intervals, label=label, **style)
         shown += [min(end, _BEYOND_PERCENT) for end in ends(values, intervals)]
-    known = [place for place, name in enumerate(names) if name in printed]
+    known = [place for place, kind in enumerate(kinds) if kind in printed]
     if known:
-        axes.plot([printed[names[place]] for place in known], known, label="published", **PUBLISHED)
+        axes.plot([printed[kinds[place]] for place in known], known, label="published", **PUBLISHED)
     axes.axvline(0, **REFERENCE)
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
-    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.set_yticks(range(len(kinds)), [_plain(kind) for kind in kinds])
+    axes.set_ylim(len(kinds) - 0.45, -0.55)
     signed_log(axes.xaxis, shown)
     axes.set_xlabel("rise of perplexity, %")
     legend(canvas, axes, 3)
