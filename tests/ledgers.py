@@ -22,6 +22,10 @@ from anatomy_bench.scored import SentenceScores
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 COMPONENTS = (*(f"self_attn.{each}" for each in ATTENTION), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;{{ 7 * 7 }}$\\frac$|`*"
+    "[x](http://evil.example)../../../evil"
+)
 SENTENCES, TOKENS = 10, 20
 PARAMETERS = 60
 DRAWS = 40
@@ -92,3 +96,25 @@ def with_data(of: Ledger, experiment: str, change: Callable[[dict[str, Any]], No
         if each.need.experiment == experiment:
             change(each.data)
     return replace(of, measurements=tuple(kept))
+
+
+def hostile() -> Ledger:
+    """A ledger whose every name means harm."""
+    made = ledger()
+    named = with_data(made, "structure", lambda data: data["components"][0].update(component=HOSTILE))
+    named = with_data(named, "ablation", lambda data: data["subject"].update(name=HOSTILE))
+    findings = [
+        replace(
+            finding,
+            id=f"{HOSTILE}/drawing" if number else finding.id,
+            title=HOSTILE,
+            place=HOSTILE,
+            paper=HOSTILE if number else finding.paper,
+            claims=tuple(replace(claim, statement=HOSTILE, unit=HOSTILE, why=HOSTILE) for claim in finding.claims),
+        )
+        for number, finding in enumerate(made.findings)
+    ]
+    findings.append(replace(made.findings[0], id="drawing"))
+    findings.append(next(each for each in made.findings if each.id == "delta-correlation"))
+    subject = replace(made.subject, name=HOSTILE, note=HOSTILE, architecture=HOSTILE)
+    return replace(named, subject=subject, findings=tuple(findings), options=("--model", HOSTILE))

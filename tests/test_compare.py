@@ -60,7 +60,7 @@ def test_the_table_fits_a_terminal_and_says_all_without_colour() -> None:
     assert "A  here/ledger.json" in text
     assert "B  there/ledger.json" in text
     places = [
-        text.index(each) for each in ("1 verdicts that differ", "judged in one of them only", "verdicts that agree")
+        text.index(each) for each in ("verdicts that differ: 1", "judged in one of them only", "verdicts that agree")
     ]
     assert places == sorted(places)
     assert "12,346" in text[places[0] : places[1]]
@@ -103,7 +103,7 @@ def test_the_command_takes_files_and_folders(
     write_ledger(ledger(), tmp_path / "one" / "ledger.json")
     write_ledger(other, tmp_path / "two.json")
     assert run(monkeypatch, tmp_path / "one", tmp_path / "two.json") == 0
-    assert "1 verdicts that differ" in capsys.readouterr().out
+    assert "verdicts that differ: 1" in capsys.readouterr().out
     assert run(monkeypatch, tmp_path / "one", tmp_path / "two.json", "--json") == 0
     assert json.loads(capsys.readouterr().out)["claims"][0]["id"] == turned
 

@@ -10,20 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledgers import ledger, with_data
+from ledgers import HOSTILE, hostile, ledger, with_data
 
 from anatomy_bench import cli
 from anatomy_bench.claim import Conclusion, Need, VerdictWord
-from anatomy_bench.ledger import JudgedFinding, Ledger, read_ledger, write_ledger
+from anatomy_bench.ledger import JudgedFinding, read_ledger, write_ledger
 from anatomy_bench.report.html import html_report
 from anatomy_bench.report.markdown import markdown_report
 from anatomy_bench.report.why import why
 from anatomy_bench.report.writing import write_report
 
-HOSTILE = (
-    "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;{{ 7 * 7 }}$\\frac$|`*"
-    "[x](http://evil.example)../../../evil"
-)
 FILES = {"ledger.json", "report.md", "report.html"}
 
 
@@ -73,28 +69,6 @@ def source(report: Path) -> str:
 @pytest.fixture(scope="module")
 def page(source: str) -> Page:
     return assert_inert(source)
-
-
-def hostile() -> Ledger:
-    """A ledger whose every name means harm."""
-    made = ledger()
-    named = with_data(made, "structure", lambda data: data["components"][0].update(component=HOSTILE))
-    named = with_data(named, "ablation", lambda data: data["subject"].update(name=HOSTILE))
-    findings = [
-        replace(
-            finding,
-            id=f"{HOSTILE}/drawing" if number else finding.id,
-            title=HOSTILE,
-            place=HOSTILE,
-            paper=HOSTILE if number else finding.paper,
-            claims=tuple(replace(claim, statement=HOSTILE, unit=HOSTILE, why=HOSTILE) for claim in finding.claims),
-        )
-        for number, finding in enumerate(made.findings)
-    ]
-    findings.append(replace(made.findings[0], id="drawing"))
-    findings.append(next(each for each in made.findings if each.id == "delta-correlation"))
-    subject = replace(made.subject, name=HOSTILE, note=HOSTILE, architecture=HOSTILE)
-    return replace(named, subject=subject, findings=tuple(findings), options=("--model", HOSTILE))
 
 
 def test_the_page_has_every_finding_claim_and_verdict(page: Page) -> None:

@@ -146,7 +146,7 @@ def comparison_text(first: Ledger, second: Ledger, names: tuple[str, str], *, co
     for relation in Relation:
         claims = [each for each in compared.claims if each.relation is relation]
         if claims:
-            _print_table(console, f"{len(claims)} {_HEADINGS[relation]}", [_claim_row(each) for each in claims])
+            _print_table(console, f"{_HEADINGS[relation]}: {len(claims)}", [_claim_row(each) for each in claims])
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 

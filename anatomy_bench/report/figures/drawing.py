@@ -70,6 +70,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _INK,
 }
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+_SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
 def draw(
@@ -101,13 +102,12 @@ def _element(document: str, description: str) -> str:
     prefix = f"f{hashlib.sha256((drawn + description).encode()).hexdigest()[:8]}-"
     drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", drawn)
     drawn = re.sub("|".join(_VARIABLES), lambda found: _VARIABLES[found.group()], drawn)
-    label = html.escape(description, quote=True)
     return re.sub(
-        r'<svg\b[^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg role="img" viewBox="\1" {_SPACES}>', drawn, count=1
-    ).replace('role="img"', f'role="img" aria-label="{label}"', 1)
-
-
-_SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        r'<svg\b[^>]*?(viewBox="[^"]*")[^>]*>',
+        lambda found: f'<svg role="img" aria-label="{html.escape(description)}" {found[1]} {_SPACES}>',
+        drawn,
+        count=1,
+    )
 
 
 def finite(values: Sequence[float] | Floats) -> Floats:
