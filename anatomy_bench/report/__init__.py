@@ -1,1 +1,1 @@
-"""What people read, made from ledgers alone: the terminal's table, Markdown, HTML with figures, two runs side by side."""
+"""What people read, made from ledgers alone: the terminal's table, Markdown, HTML with figures, two runs compared."""
