@@ -32,6 +32,7 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help=HELP["fresh"])]
 RemoteCodeOption = Annotated[bool, typer.Option("--trust-remote-code", help=HELP["trust_remote_code"])]
 PickledOption = Annotated[bool, typer.Option("--allow-pickled-weights", help=HELP["allow_pickled_weights"])]
 UntrainedOption = Annotated[bool, typer.Option("--allow-untrained", help=HELP["allow_untrained"])]
+LedgerArgument = Annotated[Path, typer.Argument(metavar="LEDGER", help="a ledger.json, or the folder that it is in")]
 
 
 @app.command()
@@ -75,7 +76,7 @@ def verify(
     if report is not None:
         from anatomy_bench.report.writing import write_report
 
-        write_report(make_ledger(all_findings(), verdicts, run.measurements), report)
+        write_report(make_ledger(all_findings(), verdicts, run.measurements, options), report)
     findings = judged_findings(all_findings(), verdicts)
     typer.echo(verdict_table(findings, outcomes, colour=sys.stdout.isatty()))
     typer.echo(next_steps(outcomes))
@@ -130,6 +131,37 @@ def claims(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False
     from anatomy_bench.report.contents import contents_json, contents_text
 
     typer.echo(contents_json() if json else contents_text())
+
+
+@app.command()
+def report(
+    ledger: LedgerArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["report"])],
+) -> None:
+    """Write the report of a ledger: Markdown, JSON, and one self-contained HTML file with figures."""
+    from anatomy_bench.ledger import read_ledger
+    from anatomy_bench.report.writing import write_report
+
+    for path in write_report(read_ledger(ledger), out):
+        typer.echo(path)
+
+
+@app.command()
+def compare(
+    first: LedgerArgument,
+    second: LedgerArgument,
+    json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Put two ledgers side by side, verdicts that differ first."""
+    from anatomy_bench.ledger import read_ledger
+    from anatomy_bench.record import to_json
+    from anatomy_bench.report.compare import compare, comparison_text
+
+    ledgers = read_ledger(first), read_ledger(second)
+    if json:
+        typer.echo(to_json(compare(*ledgers), indent=2))
+    else:
+        typer.echo(comparison_text(*ledgers, (str(first), str(second)), colour=sys.stdout.isatty()))
 
 
 def _run(options: Options) -> Any:

@@ -15,9 +15,12 @@ from anatomy_bench.claim import Claim, Conclusion, Finding, Kind, Need, Verdict,
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import get_experiment
 from anatomy_bench.measurement import Measurement, Provenance, SubjectRecord
+from anatomy_bench.options import Options, repeating
 from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
 
-SCHEMA = "anatomy_bench/ledger/1"
+SCHEMA = "anatomy_bench/ledger/2"
+LEDGER_FILE = "ledger.json"
+"""Its name in the folder of a report."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class JudgedClaim(Record):
 
     Attributes:
         criterion: as a reader writes it.
+        needs: the measurements that the verdict rests on.
     """
 
     id: str
@@ -37,6 +41,7 @@ class JudgedClaim(Record):
     criterion: str
     why: str
     verdict: Verdict
+    needs: tuple[Need, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Ledger(Record):
         provenance: of the last measurement, likewise.
         findings: in the paper's order, those judged.
         measurements: that the verdicts rest on.
+        options: of a command line that repeats the run.
     """
 
     schema: str
@@ -79,12 +85,22 @@ class Ledger(Record):
     provenance: Provenance | None
     findings: tuple[JudgedFinding, ...]
     measurements: tuple[KeptMeasurement, ...]
+    options: tuple[str, ...]
 
     def measurement(self, need: Need) -> Measurement | None:
-        """The measurement of that need, as it was."""
+        """The measurement of that need, as it was.
+
+        Raises:
+            UsageError: this version has no such experiment, or measures other fields.
+        """
         for kept in self.measurements:
             if kept.need == need:
-                return from_data(get_experiment(need.experiment).measurement_type, kept.data)
+                kind = get_experiment(need.experiment).measurement_type
+                try:
+                    return from_data(kind, kept.data)
+                except ValidationError:
+                    told = f"the ledger's measurement of {need.experiment}"
+                    raise UsageError(f"{told} is not of this version of anatomy_bench") from None
         return None
 
 
@@ -100,6 +116,7 @@ def judged_claim(claim: Claim, verdict: Verdict) -> JudgedClaim:
         str(claim.criterion),
         claim.why,
         verdict,
+        claim.needs,
     )
 
 
@@ -116,9 +133,12 @@ def judged_findings(findings: Sequence[Finding], verdicts: Mapping[str, Verdict]
 
 
 def make_ledger(
-    findings: Sequence[Finding], verdicts: Mapping[str, Verdict], measurements: Mapping[Need, Measurement]
+    findings: Sequence[Finding],
+    verdicts: Mapping[str, Verdict],
+    measurements: Mapping[Need, Measurement],
+    options: Options,
 ) -> Ledger:
-    """The ledger of a run."""
+    """The ledger of a run with those options."""
     last = next(reversed(list(measurements.values())), None)
     return Ledger(
         schema=SCHEMA,
@@ -126,6 +146,7 @@ def make_ledger(
         provenance=last.provenance if last else None,
         findings=judged_findings(findings, verdicts),
         measurements=tuple(KeptMeasurement(need, to_data(made)) for need, made in measurements.items()),
+        options=repeating(options, last.subject, last.provenance) if last else (),
     )
 
 
@@ -137,9 +158,13 @@ def write_ledger(ledger: Ledger, path: Path) -> None:
 def read_ledger(path: Path) -> Ledger:
     """Read a ledger.
 
+    Args:
+        path: its file, or the folder of a report, which has one.
+
     Raises:
         UsageError: no such file, or not a ledger of this version.
     """
+    path = path / LEDGER_FILE if path.is_dir() else path
     try:
         ledger = from_json(Ledger, path.read_bytes())
     except OSError as error:

@@ -8,7 +8,7 @@ HELP = {
     "profile": "paper: the full protocol; quick: fewer repetitions. Default: paper on CUDA, quick on the CPU",
     "corpus": "score this text instead of the ten sentences; UTF-8, one text a line",
     "seed": "seed of every random generator",
-    "report": "write ledger.json and report.md into this folder",
+    "report": "write ledger.json, report.md and report.html, the one to look at, into this folder",
     "expected": "verdicts on record, instead of claims/expected/<model>.toml",
     "record_expected": "write this run's verdicts down as the expected ones",
     "fresh": "measure again what the store of finished units already holds",

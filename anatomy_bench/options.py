@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.measurement import Provenance, SubjectRecord
 
 DEFAULT_MODEL = "bundled"
 
@@ -38,3 +39,23 @@ class Options:
     trust_remote_code: bool = False
     allow_pickled_weights: bool = False
     allow_untrained: bool = False
+
+
+def repeating(options: Options, subject: SubjectRecord, made: Provenance) -> tuple[str, ...]:
+    """Options of a command line that repeats a run: nothing is left to what another machine would choose."""
+    named = {
+        "--model": options.model,
+        "--revision": subject.commit or options.revision,
+        "--device": made.device,
+        "--dtype": made.dtype,
+        "--profile": made.profile,
+        "--corpus": str(options.corpus) if options.corpus else None,
+        "--seed": str(made.seed),
+    }
+    flags = {
+        "--trust-remote-code": options.trust_remote_code,
+        "--allow-pickled-weights": options.allow_pickled_weights,
+        "--allow-untrained": options.allow_untrained,
+    }
+    told = [word for name, value in named.items() if value is not None for word in (name, value)]
+    return (*told, *(name for name, given in flags.items() if given))

@@ -217,7 +217,7 @@ class _ClaimSession:
                 for need in claims[claim].needs
             ]
             measured = {need: run.measure(need) for need in needs}
-            write_report(make_ledger(all_findings(), self._verdicts, measured), report)
+            write_report(make_ledger(all_findings(), self._verdicts, measured, run.options), report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The verdict table, in the paper's order."""

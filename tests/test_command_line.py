@@ -78,6 +78,10 @@ def assert_told(result: Result, code: int, *named: str) -> None:
         (["measure", "ablation", "--model", "nobody/nothing"], ["nobody/nothing", "hub"]),
         (["verify", "--expected", "nothing.toml"], ["nothing.toml"]),
         (["claims", "--format", "json"], ["--format"]),
+        (["report", "nothing.json"], ["--out"]),
+        (["report", "nothing.json", "--out", "out"], ["nothing.json", "No such file"]),
+        (["compare", "nothing.json"], ["LEDGER"]),
+        (["compare", "nothing.json", "nothing.json"], ["nothing.json", "No such file"]),
     ],
 )
 def test_a_mistake_is_told_in_one_line(run: CommandLine, arguments: list[str], named: list[str]) -> None:

@@ -150,7 +150,7 @@ def redundant_layers_write(together: float, total: float, noise: float = 0.05):
 
 
 def test_what_is_redundant_alone_is_not_so_together(tmp_path: Path):
-    found, _ = words(redundant_layers_write(8.0, total=6.2), tmp_path)
+    found, _ = words(redundant_layers_write(24.0, total=12.0), tmp_path)
     assert only(found, *MEASURED) == dict.fromkeys(MEASURED, S)
 
 
@@ -178,7 +178,7 @@ def test_redundant_layers_at_the_threshold_decide_nothing(alpha: float, undecide
 
 def test_where_no_layer_is_redundant_or_every_layer_is_there_is_nothing_to_ask(tmp_path: Path):
     swinging = {layer: 9.0 * (-1) ** layer for layer in range(LAYERS)}
-    none, _ = words(gated_model(swinging, total=0.0, noise=SPREAD), tmp_path / "none")
+    none, _ = words(gated_model(swinging, total=0.0, noise=0.3), tmp_path / "none")
     assert only(none, *MEASURED) == dict.fromkeys(MEASURED, NA)
     every, _ = words(gated_model({}, total=0.0), tmp_path / "every")
     assert only(every, *MEASURED[:2]) == dict.fromkeys(MEASURED[:2], NA)

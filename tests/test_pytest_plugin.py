@@ -1,5 +1,6 @@
 """Claims as tests: loaded late, measured once, judged the same however they are run."""
 
+import html
 import importlib
 import json
 import re
@@ -23,7 +24,7 @@ FINDINGS = ("importance-hierarchy", "delta-correlation", "arithmetic")
 CLAIMS = [claim for finding in FINDINGS for claim in get_finding(finding).claims]
 WITH_MODEL = [claim for claim in CLAIMS if claim.runs_model]
 WITHOUT_MODEL = [claim for claim in CLAIMS if not claim.runs_model]
-HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic"}
+HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic", "matplotlib", "jinja2"}
 
 CLAIM_TESTS = "import pytest\n" + "".join(
     f"""
@@ -71,7 +72,8 @@ def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Runs within this process start from the modules that are there and forget all others
     at their end: torch cannot be loaded twice, and what can takes its time.
     """
-    for module in ("hypothesis", "anatomy_bench.report.terminal", "anatomy_bench.report.writing"):
+    report = [f"anatomy_bench.report.{name}" for name in ("terminal", "writing", "html", "figures.drawing")]
+    for module in ("hypothesis", "matplotlib.backends.backend_svg", *report):
         importlib.import_module(module)
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
     run = Run(options, store=Store(tmp_path_factory.mktemp("warm")))
@@ -225,6 +227,12 @@ def test_the_report_is_whole(run_claims: RunClaims, pytester: pytest.Pytester, l
     assert str(learnt) in report
     assert all(get_finding(finding).title in report for finding in FINDINGS)
     json.loads((pytester.path / "out" / "ledger.json").read_text())
+    page = html.unescape((pytester.path / "out" / "report.html").read_text())
+    assert str(learnt) in page
+    assert all(get_finding(finding).title in page for finding in FINDINGS)
+    assert page.count("<svg") == 4  # importance; delta correlations, likeness, principal components
+    (command,) = {line for line in page.splitlines() if "anatomy-bench verify" in line}
+    assert f"--model {learnt} --device cpu --dtype float32 --profile quick --seed 0 --allow-untrained" in command
 
 
 def test_recording_makes_a_run_green(run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path) -> None:

@@ -1,1 +1,1 @@
-"""What people read: the terminal's verdict table and the Markdown report, both made from a ledger alone."""
+"""What people read, made from ledgers alone: the terminal's table, Markdown, HTML with figures, two runs compared."""

@@ -5,12 +5,15 @@ from tabulate import tabulate
 from anatomy_bench.claim import Kind
 from anatomy_bench.ledger import JudgedFinding, Ledger
 from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.report.repeating import finding_command, run_command
+from anatomy_bench.report.why import why
 
 
 def markdown_report(ledger: Ledger) -> str:
     """Findings with their conclusions, then each finding's claims."""
     parts = ["# Findings on layer anatomy", _subject(ledger), _headline(ledger)]
-    parts += [_finding(finding) for finding in ledger.findings]
+    parts += [_finding(ledger, finding) for finding in ledger.findings]
+    parts += ["## To repeat all of it", _code(run_command(ledger))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -19,28 +22,31 @@ def _subject(ledger: Ledger) -> str:
         return "The paper's own arithmetic; no model was measured."
     subject, made = ledger.subject, ledger.provenance
     told = (
-        f"Subject: **{_escaped(subject.name)}** ({subject.architecture}, {subject.layers} layers, "
+        f"Subject: **{_escaped(subject.name)}** ({_escaped(subject.architecture)}, {subject.layers} layers, "
         f"{subject.parameters:,} parameters, digest `{subject.digest[:16]}`), "
         f"measured on {made.device} in {made.dtype} with {made.attention} attention, "
         f"profile {made.profile}, seed {made.seed}, "
         f"torch {made.versions.torch}, transformers {made.versions.transformers}."
     )
-    return f"{told}\n\n{subject.note}" if subject.note else told
+    return f"{told}\n\n{_escaped(subject.note)}" if subject.note else told
 
 
 def _headline(ledger: Ledger) -> str:
-    rows = [(finding.title, finding.place, finding.conclusion.value) for finding in ledger.findings]
-    return tabulate(rows, ("Finding", "Place", "Conclusion"), tablefmt="github")
+    rows = [
+        (_escaped(finding.title), _escaped(finding.place), finding.conclusion.value, _escaped(why(finding)))
+        for finding in ledger.findings
+    ]
+    return tabulate(rows, ("Finding", "Place", "Conclusion", "Why"), tablefmt="github")
 
 
-def _finding(finding: JudgedFinding) -> str:
+def _finding(ledger: Ledger, finding: JudgedFinding) -> str:
     rows = [
         (
             ("*control:* " if claim.kind is Kind.CONTROL else "") + _escaped(claim.statement),
-            claim.place,
+            _escaped(claim.place),
             quantity(claim.published),
             measured_text(claim.verdict) if claim.verdict.value is not None else "",
-            f"{claim.criterion} {claim.unit}",
+            _escaped(f"{claim.criterion} {claim.unit}"),
             claim.verdict.word.value,
             _escaped("; ".join(filter(None, (claim.verdict.reason, claim.verdict.note)))),
         )
@@ -48,8 +54,17 @@ def _finding(finding: JudgedFinding) -> str:
     ]
     headers = ("Claim", "Place", "Published", "Measured [95 %]", "Holds if", "Verdict", "Note")
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-    return f"## {finding.title}: {finding.conclusion.value}\n\n{table}"
+    heading = f"## {_escaped(finding.title)}: {finding.conclusion.value}"
+    return f"{heading}\n\n{table}\n\n{_code(finding_command(ledger, finding))}"
+
+
+def _code(command: str) -> str:
+    """A command as a block; it has no line that could end it."""
+    return "    " + " ".join(command.splitlines())
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Text that is neither markup nor a link nor the end of a cell."""
+    for character in "\\`*[|":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.replace("<", "&lt;").splitlines())

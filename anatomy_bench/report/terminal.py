@@ -11,7 +11,6 @@ from rich.text import Text
 
 from anatomy_bench.claim import Kind, VerdictWord
 from anatomy_bench.expected import Outcome
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding
 from anatomy_bench.measurement import SubjectRecord
 from anatomy_bench.quantities import measured_text, quantity
@@ -56,19 +55,27 @@ def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outc
 
 
 def _row(claim: JudgedClaim, outcome: Outcome | None) -> tuple[Padding, str, str, Text]:
-    word = claim.verdict.word
     control = "control: " if claim.kind is Kind.CONTROL else ""
     mark = " !" if outcome is Outcome.FAILED else ""
-    told = "N/A" if word is VerdictWord.NOT_APPLICABLE else word.value
     return (
         Padding(control + claim.statement, (0, 0, 0, 2)),
         quantity(claim.published),
         "" if claim.verdict.value is None else measured_text(claim.verdict),
-        Text(told + mark, style=_STYLES[word]),
+        verdict_text(claim.verdict.word, mark),
     )
 
 
-def subject_lines(subject: SubjectRecord, device: str, dtype: str, profile: Profile) -> tuple[str, ...]:
+def verdict_text(word: VerdictWord, mark: str = "") -> Text:
+    """A verdict in its colour, short enough for a column."""
+    return Text(("N/A" if word is VerdictWord.NOT_APPLICABLE else word.value) + mark, style=_STYLES[word])
+
+
+def printable(text: str) -> str:
+    """Without what a terminal would obey: text of a ledger that somebody else has sent."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def subject_lines(subject: SubjectRecord, device: str, dtype: str, profile: str) -> tuple[str, ...]:
     """What was measured and how, in a line or two."""
     commit = f" at {subject.commit[:12]}" if subject.commit else ""
     line = (

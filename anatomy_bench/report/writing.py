@@ -3,15 +3,23 @@
 from pathlib import Path
 
 from anatomy_bench.atomic import write_atomically
-from anatomy_bench.ledger import Ledger, write_ledger
+from anatomy_bench.ledger import LEDGER_FILE, Ledger, write_ledger
 from anatomy_bench.report.markdown import markdown_report
 
 
-def write_report(ledger: Ledger, folder: Path) -> None:
-    """Write `ledger.json` and `report.md` into the folder.
+def write_report(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
+    """Write `ledger.json`, `report.md` and `report.html` into the folder; nothing that the ledger names is a path.
+
+    Returns:
+        The files written.
 
     Raises:
-        UsageError: the folder cannot be written to.
+        UsageError: the folder cannot be written to, or the ledger's measurements are not of this version.
     """
-    write_ledger(ledger, folder / "ledger.json")
-    write_atomically(folder / "report.md", markdown_report(ledger).encode())
+    from anatomy_bench.report.html import html_report
+
+    files = folder / LEDGER_FILE, folder / "report.md", folder / "report.html"
+    write_ledger(ledger, files[0])  # first: what was measured is kept, whatever comes of drawing it
+    write_atomically(files[1], markdown_report(ledger).encode())
+    write_atomically(files[2], html_report(ledger).encode())
+    return files

@@ -1,0 +1,16 @@
+"""The exact commands that repeat a run or a part of it."""
+
+import shlex
+
+from anatomy_bench.ledger import JudgedFinding, Ledger
+
+
+def run_command(ledger: Ledger) -> str:
+    """Judges every claim again, wherever the package is installed."""
+    return shlex.join(["anatomy-bench", "verify", *ledger.options])
+
+
+def finding_command(ledger: Ledger, finding: JudgedFinding) -> str:
+    """Judges one finding's claims again, in a checkout."""
+    options = ledger.options if any(claim.needs for claim in finding.claims) else ()
+    return shlex.join(["pytest", f"claims/test_{finding.id.replace('-', '_')}.py", *options])
