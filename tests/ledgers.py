@@ -12,11 +12,13 @@ from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.experiments.structure import ComponentUnit, component_structure
 from anatomy_bench.findings import all_findings
+from anatomy_bench.growth_schedule import Trained, Training, Validation
 from anatomy_bench.interventions import Intact
 from anatomy_bench.ledger import KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.measurement import CorpusRecord, Provenance, SubjectRecord, Versions, generator
 from anatomy_bench.options import Options
 from anatomy_bench.record import Record, to_data
+from anatomy_bench.recovery_curves import RecoveryUnit, TrainedLayer
 from anatomy_bench.regressions import RegressionUnit, component_predictability
 from anatomy_bench.scored import SentenceScores
 
@@ -54,12 +56,39 @@ def weights(unit: Any) -> Any:
     return generator(0, unit.component).normal(size=(LAYERS_OF[unit], PARAMETERS)).astype(np.float32)
 
 
+def trained_layer(unit: RecoveryUnit) -> TrainedLayer:
+    """A recovery that comes from some damage to some other, each layer's at a pace of its own."""
+    rng = generator(0, str(unit))
+    base = np.array(score(Intact()).nll_nats)
+    start = TOKENS * rng.choice([-0.1, 0.3, 1.0, 4.0]) if unit.start.deviations else 0.0
+    left = np.exp(-np.arange(unit.steps + 1) / rng.uniform(2, 100))
+    curve = base + np.outer(left * start - 0.1 * TOKENS * (1 - left), 1 + rng.normal(0, 0.1, SENTENCES))
+    losses = tuple((curve.mean(axis=1)[:-1] / TOKENS).tolist())
+    return TrainedLayer(tuple(map(tuple, curve.tolist())), losses)
+
+
+def trained(unit: Training) -> Trained:
+    """A training from a loss that knows nothing to one that follows from its phases, in no time at all."""
+    rng = generator(unit.seed, repr(unit.phases))
+    steps = sorted({*range(unit.setup.evaluate_every, unit.steps, unit.setup.evaluate_every), unit.steps})
+    pace = rng.uniform(40, 120)
+    seen = {step: 0.1 + 6 * np.exp(-step / pace) * rng.lognormal(0, 0.1) for step in steps}
+    validations = tuple(Validation(step, 1.1 * loss, loss, 2 + 0.5 * loss) for step, loss in seen.items())
+    prompts = len(unit.setup.prompts)
+    return Trained(
+        unit.setup.architecture.parameters, unit.steps, unit.flops, unit.flops / 1e11, validations,
+        ("astray",) * prompts, (True,) * prompts,
+    )  # fmt: skip
+
+
 LAYERS_OF: dict[Any, int] = {}
 INVENTED: dict[type, Callable[[Any], Record]] = {
     ComponentUnit: lambda unit: component_structure(weights(unit), unit),
     RegressionUnit: lambda unit: component_predictability(weights(unit).astype(np.float64), unit),
+    RecoveryUnit: trained_layer,
+    Training: trained,
 }
-EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation")
+EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation", "perturbation", "recovery", "growth")
 """Those whose results can be invented: findings on others are left out."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from anatomy_bench.budget import TIGHTEST
 from anatomy_bench.claim import (
     Claim,
     Criterion,
@@ -23,7 +24,6 @@ from anatomy_bench.claim import (
 )
 from anatomy_bench.findings.anatomical_heterogeneity import PAPER
 from anatomy_bench.findings.anatomical_heterogeneity.recovery_speed import (
-    TIGHTEST,
     budget_saving,
     noise_damage,
     noised_over_intact_training,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from anatomy_bench.budget import TIGHTEST, recovery_budget, tells_spread
 from anatomy_bench.claim import Estimate, NotApplicable
 from anatomy_bench.experiments.ablation import AblationMeasurement
 from anatomy_bench.experiments.perturbation import PerturbationMeasurement
@@ -18,9 +19,6 @@ from anatomy_bench.statistics import (
     percentile_interval,
     rank_correlation,
 )
-
-TIGHTEST = 1.1
-"""The multiple of the baseline whose crossing tells most layers of Table 5 apart."""
 
 LEAST_LAYERS = 4
 
@@ -98,13 +96,8 @@ def slowest(measured: RecoveryMeasurement, layers: Sequence[int]) -> Estimate:
     steps = {layer: measured.steps_below(layer, TIGHTEST) for layer in layers}
     resampled = np.max([measured.resampled_steps(layer, TIGHTEST) for layer in layers], axis=0)
     note = ", ".join(f"L{layer} {each:g}" for layer, each in steps.items())
-    interval = percentile_interval(resampled) if _tells_spread(measured) else None
+    interval = percentile_interval(resampled) if tells_spread(measured) else None
     return Estimate(max(steps.values()), interval, _after(measured, note))
-
-
-def _tells_spread(measured: RecoveryMeasurement) -> bool:
-    final = [measured.recoveries[0].sentence_nll_nats[-1]]
-    return measured.bootstrap(final).intervals()[0] is not None
 
 
 def _series(
@@ -167,24 +160,7 @@ def _ranked_note(recovery: RecoveryMeasurement, steps: Floats) -> str:
 
 
 def budget_saving(measured: RecoveryMeasurement) -> Estimate:
-    """Share of training that recovery speed saves, in percent.
-
-    A layer's share is the steps that it took to 1.1 times the baseline over the paper's limit, and 1 if it did not get
-    there. After fewer steps than the limit such a layer's share lies anywhere between, and so does the saving.
-    """
-    limit, trained = measured.config.step_limit, measured.config.steps
-    layers = measured.layers()
-    steps = np.array([measured.steps_below(layer, TIGHTEST) for layer in layers])
-    resampled = np.stack([measured.resampled_steps(layer, TIGHTEST) for layer in layers])
-
-    def saving(steps: Floats, never: int) -> Floats:
-        saved: Floats = 100 * (1 - np.where(steps > trained, never, steps).mean(axis=0) / limit)
-        return saved
-
-    note = _after(measured, f"{len(layers)} layers tested")
-    value = float(saving(steps, limit))
-    if not _tells_spread(measured):
-        return Estimate(value, None, note)
-    low = percentile_interval(saving(resampled, limit)).low
-    high = percentile_interval(saving(resampled, min(trained, limit))).high
-    return Estimate(value, Interval(low, high), note)
+    """Share of training that recovery speed saves, in percent."""
+    budget = recovery_budget(measured)
+    note = _after(measured, f"{len(budget.shares)} layers tested")
+    return Estimate(budget.saved_percent, budget.interval95, note)

@@ -23,16 +23,17 @@ from anatomy_bench.statistics import Floats
 WIDTH_INCHES = 7.2
 _LONGEST_NAME = 24
 _LINEAR_TO = 10.0
-_INK, _GRID = "#010101", "#020202"
+_FEW_DECADES = 3
+INK, _GRID = "#010101", "#020202"
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
-SERIES = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, _INK)
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, INK)
 MARKERS = ("o", "s", "^", "v", "P", "X", "d")
-PUBLISHED = {"marker": "D", "color": _INK, "markerfacecolor": "none", "linestyle": "none", "markersize": 5}
+PUBLISHED = {"marker": "D", "color": INK, "markerfacecolor": "none", "linestyle": "none", "markersize": 5}
 """The paper's own values look the same in every figure."""
-REFERENCE = {"color": _INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1.2}
+REFERENCE = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1.2}
 """A bound or a null."""
 _VARIABLES = {
-    _INK: "currentColor",
+    INK: "currentColor",
     _GRID: "var(--grid)",
     BLUE: "var(--blue)",
     ORANGE: "var(--orange)",
@@ -43,13 +44,13 @@ _VARIABLES = {
 }
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
-    "axes.edgecolor": _INK,
+    "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.grid": True,
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlecolor": _INK,
+    "axes.titlecolor": INK,
     "axes.titlelocation": "left",
     "axes.titlesize": 9.5,
     "figure.facecolor": "none",
@@ -59,15 +60,15 @@ _STYLE: dict[Any, Any] = {
     "grid.color": _GRID,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "legend.labelcolor": _INK,
+    "legend.labelcolor": INK,
     "lines.linewidth": 1.3,
     "lines.markersize": 4.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "anatomy_bench",
-    "text.color": _INK,
+    "text.color": INK,
     "text.parse_math": False,  # names of components come from outside: a $ is a $
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 _SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -164,6 +165,28 @@ def signed_log(axis: Any, values: Sequence[float]) -> None:
     axis.set_minor_locator(mpl.ticker.NullLocator())
     axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: short(value)))
     set_limits(1.5 * low, 2 * high)
+
+
+def log_scale(axis: Any, values: Sequence[float]) -> None:
+    """A logarithmic scale with ticks at 1, 2 and 5 times each power of ten.
+
+    Args:
+        axis: `axes.xaxis` or `axes.yaxis`.
+        values: all that is shown, to choose limits and ticks; those that are not positive have no place.
+    """
+    shown = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
+    low, high = min(shown) / 1.25, max(shown) * 1.25
+    on_y = axis.axis_name == "y"
+    set_scale, set_limits = (
+        (axis.axes.set_yscale, axis.axes.set_ylim) if on_y else (axis.axes.set_xscale, axis.axes.set_xlim)
+    )
+    set_scale("log")
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+    steps = (1,) if len(powers) > _FEW_DECADES else (1, 2, 5)
+    axis.set_ticks([tick for power in powers for step in steps if low <= (tick := step * 10.0**power) <= high])
+    axis.set_minor_locator(mpl.ticker.NullLocator())
+    axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: short(value)))
+    set_limits(low, high)
 
 
 def short(value: float) -> str:
