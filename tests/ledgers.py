@@ -92,9 +92,9 @@ EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation", "pertu
 """Those whose results can be invented: findings on others are left out."""
 
 
-def measured(need: Need, of: SubjectRecord) -> Any:
+def measured(need: Need, of: SubjectRecord, profile: Profile) -> Any:
     experiment = get_experiment(need.experiment)
-    config = experiment.configure(Profile.QUICK, need.layers)
+    config = experiment.configure(profile, need.layers)
     config = replace(config, **{name: DRAWS for name in ("null_draws", "resamples") if hasattr(config, name)})
     corpus = CorpusRecord(need.corpus or "ten", "d" * 64, SENTENCES, SENTENCES * TOKENS, (TOKENS,) * SENTENCES)
     units = experiment.units(of, config, 0)
@@ -104,7 +104,7 @@ def measured(need: Need, of: SubjectRecord) -> Any:
 
 
 @cache
-def ledger(layers: int = 30) -> Ledger:
+def ledger(layers: int = 30, profile: Profile = Profile.QUICK) -> Ledger:
     """Every claim whose experiment can be invented, judged on an invented model."""
     made, verdicts = {}, {}
     for finding in all_findings():
@@ -112,7 +112,7 @@ def ledger(layers: int = 30) -> Ledger:
             for claim in finding.claims:
                 applies = not claim.runs_model or claim.applies(layers) is None
                 for need in claim.needs if applies else ():
-                    made[need] = made.get(need) or measured(need, subject(layers))
+                    made[need] = made.get(need) or measured(need, subject(layers), profile)
                 needs = [made[need] for need in claim.needs] if applies else []
                 verdicts[claim.id] = judge(claim, layers if claim.runs_model else None, needs)
     return make_ledger(all_findings(), verdicts, made, Options(model="invented"))

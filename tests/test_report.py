@@ -14,6 +14,7 @@ from ledgers import HOSTILE, hostile, ledger, with_data
 
 from anatomy_bench import cli
 from anatomy_bench.claim import Conclusion, Need, VerdictWord
+from anatomy_bench.experiments import Profile
 from anatomy_bench.ledger import JudgedFinding, read_ledger, write_ledger
 from anatomy_bench.report.html import html_report
 from anatomy_bench.report.markdown import markdown_report
@@ -89,7 +90,7 @@ def test_every_finding_on_a_model_has_a_figure(source: str) -> None:
         finding.id: section.count("<figure>") for finding, section in zip(ledger().findings, sections, strict=True)
     }
     assert {finding for finding, count in figures.items() if count == 0} == {"arithmetic"}
-    assert figures["delta-correlation"] == 3
+    assert [figures[each] for each in ("delta-correlation", "recovery", "growth")] == [3, 4, 2]
 
 
 def test_figures_are_text_in_the_pages_own_colours(source: str, page: Page) -> None:
@@ -173,6 +174,18 @@ def test_a_model_of_another_depth_has_figures_without_the_papers_layers(layers: 
     page = assert_inert(html_report(ledger(layers)))
     assert page.text.count("The numbers, side by side") == len([tag for tag, _ in page.elements if tag == "svg"]) > 5
     assert f"L{layers - 1} (boundary)" in page.text
+
+
+def test_the_paper_profile_shows_every_arm_and_every_reading() -> None:
+    whole = ledger(profile=Profile.PAPER)
+    findings = tuple(each for each in whole.findings if each.id in {"recovery", "growth"})
+    source = html_report(replace(whole, findings=findings))
+    drawn = Page("".join(re.findall(r"<svg.*?</svg>", source, re.DOTALL))).text
+    assert assert_inert(source).text.count("The numbers, side by side") == 6
+    for name in ("σ of the layer", "σ of each parameter", "other text", "trained on the scored", "intact, trained"):
+        assert name in drawn
+    for name in ("equal compute", "all running", "embedding frozen", "restarted", "rate 0.0003", "rate 0.003"):
+        assert name in drawn
 
 
 def test_a_report_without_a_model_needs_no_figures() -> None:

@@ -34,8 +34,9 @@ _OF: tuple[tuple[str, Callable[[Validation], float]], ...] = (
     ("on sentences held out", lambda validation: validation.held_out_nats),
 )
 _ROWS = (
-    {"growth": BLUE, "growth_half": SKY, "uniform": ORANGE},
+    {"growth": BLUE, "growth_half": GREEN, "uniform": ORANGE},
     {
+        "growth": BLUE,
         "growth_fresh": GREEN,
         "growth_all_running": PURPLE,
         "growth_embedding_frozen": SKY,
@@ -43,7 +44,6 @@ _ROWS = (
         "uniform_equal_compute": ORANGE,
     },
 )
-_REFERENCE_ARM = "growth"
 _MARKS = 5
 
 
@@ -71,8 +71,8 @@ def losses(evidence: Evidence) -> Figure | None:
     if measured is None or not rows:
         return None
     printed = {name: row for name, row in table8(evidence.published).items() if row.steps == _steps(measured.arm(name))}
-    growth = measured.arm(_REFERENCE_ARM)
-    lines = [line for row in rows for line in row]
+    growth = measured.arm("growth")
+    lines = list({line.name: line for row in rows for line in row}.values())
     return Figure(
         title="Validation loss by step",
         caption=(
@@ -97,16 +97,18 @@ def losses(evidence: Evidence) -> Figure | None:
 
 def _rows(measured: GrowthMeasurement) -> list[list[Line]]:
     rows = [
-        [_line(arm, color) for name, color in names.items() if (arm := measured.arm(name)) is not None]
-        for names in _ROWS
+        [
+            _line(arm, {"color": color, "marker": marker})
+            for (name, color), marker in zip(colors.items(), MARKERS, strict=False)
+            if (arm := measured.arm(name)) is not None
+        ]
+        for colors in _ROWS
     ]
     return [row for row in rows if row]
 
 
-def _line(arm: Arm, color: str) -> Line:
-    names = [name for row in _ROWS for name in row]
+def _line(arm: Arm, style: Mapping[str, Any]) -> Line:
     losses = [np.array([[of(each) for each in run.validations] for run in arm.runs]) for _, of in _OF]
-    style = {"color": color, "marker": MARKERS[names.index(arm.name) % len(MARKERS)]}
     return Line(arm.name, style, [each.step for each in arm.runs[0].validations], losses)
 
 
@@ -115,7 +117,7 @@ def _steps(arm: Arm | None) -> int | None:
 
 
 def _below(rows: Sequence[Sequence[Line]]) -> str:
-    return "Below: the controls. " if len(rows) > 1 else ""
+    return "Below: growth beside its controls. " if len(rows) > 1 else ""
 
 
 def _paint(
@@ -151,7 +153,7 @@ def _paint_line(panel: Any, line: Line, which: int) -> list[float]:
     mean = np.exp(np.log(values).mean(axis=0))
     every = max(1, len(mean) // _MARKS)
     panel.plot(line.steps, mean, label=_plain(line.name).replace(" ", "\n", 1), markevery=every, **line.style)
-    panel.fill_between(line.steps, values.min(axis=0), values.max(axis=0), color=line.style["color"], alpha=0.2, lw=0)
+    panel.fill_between(line.steps, values.min(axis=0), values.max(axis=0), color=line.style["color"], alpha=0.13, lw=0)
     return [float(value) for value in values.ravel()]
 
 

@@ -105,9 +105,7 @@ def _paint(canvas: Any, axes: Any, layers: Sequence[Layer], trained: int) -> Non
             steps, intervals = [each.steps for each in chosen], [each.interval95 for each in chosen]
             x = finite([each.importance for each in chosen])
             points(axes, x, steps, intervals, label=name, linestyle="none", **style)
-        for each in (each for each in chosen if math.isfinite(each.importance)):
-            place = (each.importance, each.steps)
-            axes.annotate(f"L{each.layer}", place, (4, 4), textcoords="offset points", fontsize=8)
+    _name_layers(axes, layers)
     printed = [each.printed for each in layers if each.printed]
     if printed:
         axes.plot(*zip(*printed, strict=True), label="published", **PUBLISHED)
@@ -116,6 +114,15 @@ def _paint(canvas: Any, axes: Any, layers: Sequence[Layer], trained: int) -> Non
     _step_axis(axes, max([trained, *(steps for _, steps in printed)]))
     axes.axhline(trained + 0.5, **REFERENCE)
     legend(canvas, axes, 3)
+
+
+def _name_layers(axes: Any, layers: Sequence[Layer]) -> None:
+    """Names right and left of the marks in turn, so that neighbours have room."""
+    named = sorted((each for each in layers if math.isfinite(each.importance)), key=lambda each: each.importance)
+    for number, each in enumerate(named):
+        offset, side = ((5, 4), "left") if number % 2 else ((-5, 4), "right")
+        place = (each.importance, each.steps)
+        axes.annotate(f"L{each.layer}", place, offset, textcoords="offset points", fontsize=8, ha=side)
 
 
 def _step_axis(axes: Any, most: float) -> None:
