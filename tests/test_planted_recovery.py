@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
+from anatomy_bench.budget import recovery_budget
 from anatomy_bench.claim import Need, NotApplicable, Verdict, VerdictWord, judge
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Profile, get_experiment
@@ -139,6 +140,14 @@ def test_table_5_itself_says_what_the_paper_says_and_what_it_does_not():
     for name in ("speed-tracks-importance", "speed-beyond-start"):
         published = all_claims()[f"recovery.{name}"].published
         assert verdict(name, measured, importance).value == pytest.approx(published, abs=0.05)
+
+
+def test_the_budget_of_table_5_layer_by_layer():
+    budget = recovery_budget(recovery())
+    ratios = {share.layer: share.ratio for share in budget.shares}
+    assert [ratios[layer] for layer in (14, 23, 24, 11)] == pytest.approx([0, 0.75, 0.55, 1])
+    assert budget.saved_percent == pytest.approx(100 * (1 - sum(ratios.values()) / len(ratios)))
+    assert all(share.interval95.low <= share.ratio <= share.interval95.high for share in budget.shares)
 
 
 def test_a_model_that_recovers_at_once_refutes_what_is_said_of_slow_layers():

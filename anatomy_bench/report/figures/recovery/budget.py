@@ -30,8 +30,9 @@ def budget(evidence: Evidence) -> Figure | None:
         title="Budget of training by layer",
         caption=(
             f"Steps that each layer took to {TIGHTEST:g} times the baseline, over {limit}; 1 for a layer that did not "
-            "get there. Bars are 95 % intervals over sentences and noises. Table 10 gives ranges to groups of layers."
-            f"{short if trained < limit else ''} Of {limit} steps for every layer tested, {saved} are saved."
+            "get there. Bars are 95 % intervals over sentences and noises."
+            f"{' Table 10 gives ranges to groups of layers.' if printed else ''}{short if trained < limit else ''}"
+            f" Of {limit} steps for every layer tested, {saved} are saved."
         ),
         svg=draw(
             lambda canvas, axes: _paint(canvas, axes, found, printed),

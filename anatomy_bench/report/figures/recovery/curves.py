@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
+
 from anatomy_bench.findings.anatomical_heterogeneity.recovery import RECOVERY
 from anatomy_bench.quantities import quantity
 from anatomy_bench.recovery_curves import MULTIPLES, Recovery, RecoveryMeasurement
@@ -43,8 +45,8 @@ def curves(evidence: Evidence) -> Figure | None:
         caption=(
             "Rise of perplexity of the scored sentences by step of training one noised layer alone, a line a noise, on "
             "a signed log scale that is linear within ±10 %. The lowest dashed line is the intact model, of perplexity "
-            f"{quantity(measured.baseline_perplexity)}; those above are {multiples} times as much. Table 5 prints "
-            "where a layer starts and where it ends."
+            f"{quantity(measured.baseline_perplexity)}; those above are {multiples} times as much."
+            f"{' Table 5 prints where a layer starts and where it ends.' if printed else ''}"
         ),
         svg=draw(
             lambda canvas, axes: _paint(canvas, axes, measured, printed),
@@ -75,6 +77,7 @@ def _paint(canvas: Any, axes: Any, measured: RecoveryMeasurement, printed: Mappi
     for panel in panels[max(0, len(layers) - axes.shape[1]) : len(layers)]:
         panel.tick_params(labelbottom=True)
     signed_log(panels[0].yaxis, shown)
+    panels[0].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     canvas.supxlabel("step of training", fontsize=9)
     canvas.supylabel("rise of perplexity, %", fontsize=9)
     canvas.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=2, columnspacing=1.4)

@@ -59,13 +59,14 @@ def speed(evidence: Evidence) -> Figure | None:
         return None
     layers = _layers(evidence, recovery, ablation)
     trained = recovery.config.steps
+    never = f"The paper prints {recovery.config.step_limit} for never. " if any(each.printed for each in layers) else ""
     return Figure(
         title="Steps to recover against importance",
         caption=(
             f"Steps of training until perplexity is below {TIGHTEST:g} times the intact model's, against the rise of "
             "perplexity when the layer is averaged away; one mark a layer, the mean over its noises with its 95 % "
             f"interval. Above the dashed line: layers that did not recover within {trained} steps, at one step more. "
-            "The paper prints 200 for never. Both scales are logarithmic but for their first ten."
+            f"{never}Both scales are logarithmic but for their first ten."
         ),
         svg=draw(
             lambda canvas, axes: _paint(canvas, axes, layers, trained),
