@@ -43,13 +43,13 @@ def completed(prompt: str, coherent: bool) -> str:
 
 
 def trained(
-    training: Training, loss: float, *, held_out: float, seconds: float, coherent: int, parameters: int
+    training: Training, loss: float, *, held_out: float, work: float, coherent: int, parameters: int
 ) -> Trained:
     return Trained(
         parameters=parameters,
         steps=training.steps,
-        flops=training.flops,
-        seconds=seconds,
+        flops=round(training.flops * work),
+        seconds=51.0,
         validations=(Validation(training.steps, loss, loss, held_out),),
         completions=tuple(completed(prompt, index < coherent) for index, prompt in enumerate(PROMPTS)),
         ended=(True,) * len(PROMPTS),
@@ -62,7 +62,7 @@ def planted(
     profile: Profile = Profile.PAPER,
     spread: Sequence[float] = LITTLE,
     held_out: dict[str, float] | None = None,
-    seconds: dict[str, float] | None = None,
+    work: dict[str, float] | None = None,
     coherent: dict[str, Sequence[int]] | None = None,
     best_rate: dict[str, float] | None = None,
     parameters: int = 9_570_048,
@@ -70,7 +70,8 @@ def planted(
 ) -> GrowthMeasurement:
     """A measurement with these losses, by arm; growth's vary over the seeds by `spread`, its variants' against it.
 
-    At rates other than the default, arms lose 2 nats; or less at the rate `best_rate`, where it is a tenth.
+    `work` multiplies an arm's operations. At rates other than the default, arms lose 2 nats; or less at the rate
+    `best_rate`, where it is a tenth.
     """
     config = replace(EXPERIMENT.configure(profile, None), seeds=seeds)
     finished: dict[Training, Finished] = {}
@@ -85,7 +86,7 @@ def planted(
                 training,
                 loss,
                 held_out=(held_out or {}).get(name, losses[name]) * (1 + 0.01 * index * name.startswith("growth")),
-                seconds=(seconds or {"growth": 51.0}).get(name, 59.6) * (1 + 0.001 * index * (name == "growth")),
+                work=(work or {}).get(name, 1.0),
                 coherent=(coherent or {}).get(name, (12, 12, 12))[index],
                 parameters=parameters,
             )
@@ -118,7 +119,7 @@ def test_where_uniform_training_is_as_good_everything_that_says_otherwise_is_ref
     found, conclusion = words(
         planted(
             dict.fromkeys(PAPER_LOSSES, 0.1) | dict.fromkeys([n for n in PAPER_LOSSES if "growth" in n], 0.2),
-            seconds={"growth": 60.0},
+            work={"growth": 1.8},
             coherent={"growth": (2, 2, 3), "uniform": (10, 10, 10)},
             parameters=9_000_000,
         )
@@ -167,7 +168,7 @@ def test_text_learnt_by_heart_is_no_validation():
 
 def test_the_quick_profile_does_not_ask_what_it_does_not_train():
     found, _ = words(planted(PAPER_LOSSES | {"growth": 0.12}, profile=Profile.QUICK, coherent=COHERENT))
-    untrained = ("restarts", "best-rate", "all-running", "embedding-frozen")
+    untrained = ("restarts", "cloning", "equal-compute", "best-rate", "all-running", "embedding-frozen")
     assert found == {**dict.fromkeys(found, S), **dict.fromkeys(untrained, NA)}
 
 
@@ -182,7 +183,7 @@ def test_verdicts_say_where_the_profile_cut_the_steps():
 
 def test_a_single_seed_decides_nothing_that_varies():
     found, _ = words(planted(PAPER_LOSSES | {"growth": 0.12}, seeds=1))
-    counted = {"parameters": S, "half-budget-steps": S}
+    counted = {"parameters": S, "half-budget-steps": S, "time": S}
     assert found == {**dict.fromkeys(found, INC), **counted}
 
 

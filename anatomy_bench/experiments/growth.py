@@ -48,7 +48,8 @@ class GrowthConfig(Record):
         half_steps: of its half budget; quick takes an eighth.
         learning_rate: of every arm; the middle of the grid.
         learning_rates: the grid of the arms in `grid_arms`, half a decade to either side; a single rate in quick.
-        arms: which are trained; quick leaves out the other readings and uniform training with restarts.
+        arms: which are trained; quick leaves out the other readings and the controls, which an eighth of the steps
+            leaves at the mercy of rounding.
         grid_arms: those trained at every rate of the grid.
         seeds: trainings of each arm; the fewest that have an interval worth the name.
     """
@@ -128,8 +129,9 @@ class Growth:
         del layers
         paper = profile is Profile.PAPER
         share = 1 if paper else QUICK_SHARE
-        compared = ("growth", "uniform", "growth_half", "uniform_equal_compute", "growth_fresh")
-        others = ("uniform_restarted", "growth_all_running", "growth_embedding_frozen")
+        compared = ("growth", "uniform", "growth_half")
+        controls = ("uniform_equal_compute", "growth_fresh", "uniform_restarted")
+        readings = ("growth_all_running", "growth_embedding_frozen")
         return GrowthConfig(
             setup=Setup(
                 architecture=ARCHITECTURE,
@@ -146,7 +148,7 @@ class Growth:
             half_steps=growth_arms.published_steps("growth_50") // share,
             learning_rate=1e-3,
             learning_rates=(3e-4, 1e-3, 3e-3) if paper else (1e-3,),
-            arms=(*compared, *others) if paper else compared,
+            arms=(*compared, *controls, *readings) if paper else compared,
             grid_arms=("growth", "uniform"),
             seeds=3,
         )
