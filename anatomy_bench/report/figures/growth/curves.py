@@ -104,7 +104,9 @@ def _rows(measured: GrowthMeasurement) -> list[list[Line]]:
         ]
         for colors in _ROWS
     ]
-    return [row for row in rows if row]
+    paper, controls = rows
+    # Quick trains no controls: growth, drawn again for them to be seen against, has nothing beside it.
+    return [row for row in (paper, controls if {line.name for line in controls} - {"growth"} else []) if row]
 
 
 def _line(arm: Arm, style: Mapping[str, Any]) -> Line:
