@@ -19,6 +19,10 @@ class UsageError(AnatomyError):
     exit_code = 2
 
 
+class DamagedUnitWarning(UserWarning):
+    """A stored unit is not what was stored; it is measured again."""
+
+
 class UnfitModelError(AnatomyError):
     """A model on which no measurement would mean anything."""
 
