@@ -45,10 +45,13 @@ def check_file(path: Path) -> None:
     Raises:
         UsageError: it could not.
     """
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a directory")
-    if not _is_stream(path):
-        check_folder(path.resolve().parent)
+    try:
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a directory")
+        if not _is_stream(path):
+            check_folder(path.resolve().parent)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def check_folder(path: Path) -> None:
@@ -57,12 +60,12 @@ def check_folder(path: Path) -> None:
     Raises:
         UsageError: they could not.
     """
-    existing = next(each for each in (path, *path.absolute().parents) if each.exists())
     try:
+        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise UsageError(f"cannot write into {path}: {error.strerror} ({existing})") from error
+        raise UsageError(f"cannot write into {path}: {error.strerror}") from error
 
 
 def _is_stream(path: Path) -> bool:

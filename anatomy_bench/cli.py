@@ -25,8 +25,8 @@ app = typer.Typer(
 app.add_typer(store_app, name="store")
 
 _INTERRUPTED = 130
-_ENOUGH_READ = 141
-"""What a shell tells of a command that wrote into a closed pipe."""
+_ENOUGH_READ = 1
+"""Whoever reads our output through a pipe has closed it; as typer has it."""
 
 DType = Literal["float32", "bfloat16"]
 ModelOption = Annotated[str, typer.Option("--model", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])]
@@ -77,7 +77,7 @@ def verify(
         check_folder(report)
     run = _run(options)
     judging = Judging(run, root=Path.cwd(), expected=expected, record=record_expected)
-    run.prepare()
+    judging.prepare()
     typer.echo("\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)))
     judged = {claim.id: judging.judge(claim) for claim in all_claims().values()}
     verdicts = {claim_id: each.verdict for claim_id, each in judged.items()}
@@ -198,7 +198,7 @@ def main() -> None:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try again to write what is left
-        if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+        if isinstance(error, BrokenPipeError):
             sys.exit(_ENOUGH_READ)
         _fail(str(error), UsageError.exit_code)
     except AnatomyError as error:

@@ -68,12 +68,22 @@ class Judging:
             check_folder(root / EXPECTED_FOLDER)  # of the verdicts on a paper's arithmetic
         self._named = read_expected(self._path, all_claims()) if self._is_named and not record else None
 
+    def prepare(self) -> None:
+        """Meet every error of the options and of the record before anything is measured.
+
+        Raises:
+            AnatomyError: the first of them.
+        """
+        self.run.prepare()
+        if not self._record:
+            _ = self._expected_of_subject
+
     def judge(self, claim: Claim) -> Judged:
         """Judge a claim and hold the verdict against the record."""
+        recorded = None if self._record else self._recorded(claim)  # first: a stale record is told before measuring
         verdict = self.run.judge(claim)
         if self._record:
             return Judged(verdict, outcome(verdict, verdict.word), _message(claim, verdict, None))
-        recorded = self._recorded(claim)
         return Judged(verdict, outcome(verdict, recorded), _message(claim, verdict, recorded))
 
     def write_record(self, verdicts: Mapping[str, Verdict]) -> tuple[Path, ...]:

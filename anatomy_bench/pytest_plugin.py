@@ -164,7 +164,7 @@ class _ClaimSession:
             judging = self.judging
             if not any(item.get_closest_marker("gpu") for item in claims):
                 return []
-            judging.run.prepare()
+            judging.prepare()
         except AnatomyError as error:
             pytest.exit(str(error), returncode=error.exit_code)
         return self._describe().splitlines()
