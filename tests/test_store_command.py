@@ -1,4 +1,4 @@
-"""`anatomy-bench store` lists what is there, sets aside what is damaged, and removes what was asked and nothing else."""
+"""`anatomy-bench store` lists what is there, sets aside what is damaged, and removes what was asked for."""
 
 import json
 import os
@@ -118,7 +118,7 @@ def test_verifying_sets_damaged_units_aside_with_a_warning(store: Store, run: Ru
         (["--outdated", "--older-than", "5"], []),
         (["--rubbish"], []),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(map(str, value)) if value and isinstance(value[0], str) else "",
 )
 def test_prunes_what_meets_every_condition_and_nothing_else(
     store: Store, run: RunStore, arguments: list[str], removed: list[Any]
