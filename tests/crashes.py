@@ -160,7 +160,7 @@ DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "truncated": lambda content, rng: content[: rng.randrange(len(content))],
     "a flipped bit": _flipped,
     "a block of zeros": _zeroed,
-    "another unit's content": lambda content, rng: content.replace(b'"key":{', b'"key":{"other":1,'),
+    "an altered key": lambda content, rng: content.replace(b'"key":{', b'"key":{"other":1,'),
     "appended": lambda content, rng: content + b"}",
 }
 
@@ -211,7 +211,11 @@ def starve(reference: Reference, folder: Path, file_bytes: int) -> Counts:
 
 
 def together(reference: Reference, folder: Path, rng: random.Random, *, kill: bool) -> Counts:
-    """Two processes on one store at once; with `kill`, one of them is killed at a random moment."""
+    """Two processes on one store at once; with `kill`, one of them is killed at a random moment.
+
+    Returns:
+        `disturbed` counts the pair, unless the kill came too late; `repeated` tells that units are missing.
+    """
     cache = folder / "cache"
     outs = [folder / "0.json", folder / "1.json"]
     processes = [
@@ -222,7 +226,7 @@ def together(reference: Reference, folder: Path, rng: random.Random, *, kill: bo
     if killed is not None and not processes[killed].wait(rng.uniform(0, reference.seconds)):
         processes[killed].send(signal.SIGKILL)
     ended = [process.ended() for process in processes]
-    counts = Counts(disturbed=int(-signal.SIGKILL in [each.code for each in ended]))
+    counts = Counts(disturbed=int(not kill or -signal.SIGKILL in [each.code for each in ended]))
     for number, (each, out) in enumerate(zip(ended, outs, strict=True)):
         survived = number != killed or each.code == 0
         counts += Counts(
