@@ -228,6 +228,5 @@ def _show_warning(
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:
-    one_line = " ".join(message.split())
-    print(f"anatomy-bench: {one_line}", file=sys.stderr)
+    print(f"anatomy-bench: {AnatomyError(message)}", file=sys.stderr)
     sys.exit(exit_code)

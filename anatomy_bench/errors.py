@@ -12,6 +12,11 @@ class AnatomyError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __str__(self) -> str:
+        """One line without control characters: part of it may be a stranger's text, and it goes to a terminal."""
+        line = " ".join(super().__str__().split())
+        return "".join(each if each.isprintable() else "?" for each in line)
+
 
 class UsageError(AnatomyError):
     """A bad option, a missing file, an empty corpus."""

@@ -20,13 +20,14 @@ TIMINGS = {"seconds"}
 
 def measurement(path: Path) -> Any:
     """A measurement's JSON as the bytes that it must always have: without timings."""
-    return json.dumps(_untimed(json.loads(path.read_text())))
+    return json.dumps(untimed(json.loads(path.read_text())))
 
 
-def _untimed(value: Any) -> Any:
+def untimed(value: Any) -> Any:
+    """Plain data without timings, however deep."""
     if isinstance(value, dict):
-        return {key: _untimed(each) for key, each in value.items() if key not in TIMINGS}
-    return [_untimed(each) for each in value] if isinstance(value, list) else value
+        return {key: untimed(each) for key, each in value.items() if key not in TIMINGS}
+    return [untimed(each) for each in value] if isinstance(value, list) else value
 
 
 def units(cache: Path) -> dict[Path, tuple[int, int]]:
