@@ -134,12 +134,14 @@ def disturb(
         if ended.code == 0:
             whole = out.exists() and len(after) == reference.units
             return counts + Counts(finished=1, different=int(not whole), told_wrongly=int(ended.err != ""))
+        # An interrupt after the measurement is written finds Python on its way out.
+        told_wrongly = wrong(ended) and not (number is signal.SIGINT and out.exists())
         counts += Counts(
             disturbed=1,
             partial=int(0 < len(after) < reference.units),
             writing=int(any(cache.glob("store/*/*/.*.json.*")) or any(folder.glob(".out.json.*"))),
-            told_wrongly=int(wrong(ended)),
-            said=f"{ended}\n" if wrong(ended) else "",
+            told_wrongly=int(told_wrongly),
+            said=f"{ended}\n" if told_wrongly else "",
         )
         for left in cache.glob("store/*/*/.*.json.*"):
             left.unlink()  # counted once
