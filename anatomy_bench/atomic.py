@@ -9,6 +9,8 @@ from pathlib import Path
 
 from anatomy_bench.errors import UsageError
 
+_DEVICES = Path("/dev")
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write, flush to disk and rename, so that a kill leaves the old file or the new one.
@@ -17,6 +19,10 @@ def write_atomically(path: Path, content: bytes) -> None:
         UsageError: the place cannot be written to, or the disk is full.
     """
     try:
+        if _is_stream(path):
+            path.write_bytes(content)
+            return
+        path = path.resolve()  # a link is followed, not replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -31,6 +37,40 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def check_file(path: Path) -> None:
+    """Find out before hours of work whether a file could be written; leave nothing behind.
+
+    Raises:
+        UsageError: it could not.
+    """
+    try:
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a directory")
+        if not _is_stream(path):
+            check_folder(path.resolve().parent)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def check_folder(path: Path) -> None:
+    """Find out whether files could be written into a folder, which need not exist yet; leave nothing behind.
+
+    Raises:
+        UsageError: they could not.
+    """
+    try:
+        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write into {path}: {error.strerror}") from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device or a pipe, such as /dev/stdout: written to, never replaced."""
+    return path.parent == _DEVICES or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 @contextmanager

@@ -1,15 +1,19 @@
 """The command line: the same claims without pytest."""
 
+import io
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from anatomy_bench.errors import AnatomyError
+from anatomy_bench.errors import AnatomyError, DamagedUnitWarning, UsageError
 from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.option_help import HELP
 from anatomy_bench.options import DEFAULT_MODEL, Options
+from anatomy_bench.store_command import app as store_app
 
 app = typer.Typer(
     name="anatomy-bench",
@@ -18,7 +22,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(store_app, name="store")
+
 _INTERRUPTED = 130
+_ENOUGH_READ = 1
+"""Whoever reads our output through a pipe has closed it; as typer has it."""
 
 DType = Literal["float32", "bfloat16"]
 ModelOption = Annotated[str, typer.Option("--model", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])]
@@ -54,6 +62,7 @@ def verify(
     strict: Annotated[bool, typer.Option("--strict", help=HELP["strict"])] = False,
 ) -> None:
     """Judge every claim on a model and print the verdict table."""
+    from anatomy_bench.atomic import check_folder
     from anatomy_bench.expected import Outcome
     from anatomy_bench.findings import all_claims, all_findings
     from anatomy_bench.judging import Judging
@@ -64,9 +73,11 @@ def verify(
         model, revision, device, dtype, profile, corpus, seed, fresh,
         trust_remote_code, allow_pickled_weights, allow_untrained,
     )  # fmt: skip
+    if report is not None:
+        check_folder(report)
     run = _run(options)
     judging = Judging(run, root=Path.cwd(), expected=expected, record=record_expected)
-    run.prepare()
+    judging.prepare()
     typer.echo("\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)))
     judged = {claim.id: judging.judge(claim) for claim in all_claims().values()}
     verdicts = {claim_id: each.verdict for claim_id, each in judged.items()}
@@ -101,7 +112,7 @@ def measure(
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help=HELP["json"])] = None,
 ) -> None:
     """Make one experiment's measurement."""
-    from anatomy_bench.atomic import write_atomically
+    from anatomy_bench.atomic import check_file, write_atomically
     from anatomy_bench.claim import Need
     from anatomy_bench.experiments import get_experiment
     from anatomy_bench.record import to_json
@@ -111,6 +122,8 @@ def measure(
         trust_remote_code, allow_pickled_weights, allow_untrained,
     )  # fmt: skip
     get_experiment(experiment)
+    if json not in (None, "-"):
+        check_file(Path(json))
     run = _run(options)
     run.prepare()
     measurement = run.measure(Need(experiment))
@@ -139,10 +152,13 @@ def report(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["report"])],
 ) -> None:
     """Write the report of a ledger: Markdown, JSON, and one self-contained HTML file with figures."""
+    from anatomy_bench.atomic import check_folder
     from anatomy_bench.ledger import read_ledger
     from anatomy_bench.report.writing import write_report
 
-    for path in write_report(read_ledger(ledger), out):
+    read = read_ledger(ledger)
+    check_folder(out)
+    for path in write_report(read, out):
         typer.echo(path)
 
 
@@ -173,8 +189,18 @@ def _run(options: Options) -> Any:
 
 def main() -> None:
     """Run a command; a user's error is one line and its exit code."""
+    warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows ? for it
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try again to write what is left
+        if isinstance(error, BrokenPipeError):
+            sys.exit(_ENOUGH_READ)
+        _fail(str(error), UsageError.exit_code)
     except AnatomyError as error:
         _fail(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -186,7 +212,21 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Our own warnings in one line; others as Python shows them."""
+    if issubclass(category, DamagedUnitWarning):
+        print(f"anatomy-bench: warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
 def _fail(message: str, exit_code: int) -> NoReturn:
-    one_line = " ".join(message.split())
-    print(f"anatomy-bench: {one_line}", file=sys.stderr)
+    print(f"anatomy-bench: {AnatomyError(message)}", file=sys.stderr)
     sys.exit(exit_code)

@@ -8,6 +8,8 @@ from pathlib import Path
 from anatomy_bench.errors import UsageError
 
 DEFAULT_CORPUS = "ten"
+_MOST_BYTES = 16 << 20
+"""Of a corpus file: far more than could be scored, and far less than memory."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,11 @@ def read_corpus(path: Path) -> Corpus:
         UsageError: no such file, not text, or no text in it.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise UsageError(f"corpus {path} is larger than {_MOST_BYTES >> 20} MiB; give fewer texts")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"cannot read corpus {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -12,11 +12,20 @@ class AnatomyError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    def __str__(self) -> str:
+        """One line without control characters: part of it may be a stranger's text, and it goes to a terminal."""
+        line = " ".join(super().__str__().split())
+        return "".join(each if each.isprintable() else "?" for each in line)
+
 
 class UsageError(AnatomyError):
     """A bad option, a missing file, an empty corpus."""
 
     exit_code = 2
+
+
+class DamagedUnitWarning(UserWarning):
+    """A stored unit is not what was stored; it is measured again."""
 
 
 class UnfitModelError(AnatomyError):

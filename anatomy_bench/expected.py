@@ -21,7 +21,7 @@ from anatomy_bench.quantities import measured_text, quantity
 
 CONSISTENCY_TABLE = "consistency"
 TABLES = (*(profile.value for profile in Profile), CONSISTENCY_TABLE)
-_FOLDER = Path("claims", "expected")
+EXPECTED_FOLDER = Path("claims", "expected")
 _HEADER = "Written by --record-expected. A verdict that no longer matches its record fails the run."
 
 
@@ -84,8 +84,12 @@ class ExpectedVerdicts:
 
 def expected_path(root: Path, name: str) -> Path:
     """Where verdicts are kept, such as `claims/expected/HuggingFaceTB--SmolLM2-135M.toml`."""
-    stem = Path(name).resolve().name if Path(name).exists() else name.replace("/", "--")
-    return root / _FOLDER / f"{stem}.toml"
+    try:
+        is_local = Path(name).exists()
+    except OSError:  # no path can be so long
+        is_local = False
+    stem = Path(name).resolve().name if is_local else name.replace("/", "--")
+    return root / EXPECTED_FOLDER / f"{stem}.toml"
 
 
 def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
@@ -109,6 +113,8 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
         raise UsageError(f"cannot read expected verdicts {path}: {error.strerror}") from None
     except KeyError as error:
         raise UsageError(f"expected verdicts {path} lack {error.args[0]!r}; write them by --record-expected") from None
+    except RecursionError:
+        raise UsageError(f"expected verdicts {path} are malformed: nested too deep") from None
     except (ValueError, AttributeError) as error:
         raise UsageError(f"expected verdicts {path} are malformed: {str(error).splitlines()[0]}") from None
     unknown = sorted({claim for table in words.values() for claim in table} - set(claims))

@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from anatomy_bench import papers
+from anatomy_bench.atomic import check_file, check_folder
 from anatomy_bench.claim import Claim, Verdict, VerdictWord
 from anatomy_bench.expected import (
     CONSISTENCY_TABLE,
+    EXPECTED_FOLDER,
     ExpectedVerdicts,
     JudgedObject,
     Outcome,
@@ -53,7 +55,7 @@ class Judging:
             record: write the verdicts down instead of holding them against the record.
 
         Raises:
-            UsageError: the file cannot be read.
+            UsageError: the file cannot be read, or with `record` not be written.
         """
         self.run = run
         self._root = root
@@ -61,14 +63,27 @@ class Judging:
         self._is_named = expected is not None
         self._record = record
         self._papers: dict[Path, ExpectedVerdicts | None] = {}
+        if record:
+            check_file(self._path)
+            check_folder(root / EXPECTED_FOLDER)  # of the verdicts on a paper's arithmetic
         self._named = read_expected(self._path, all_claims()) if self._is_named and not record else None
+
+    def prepare(self) -> None:
+        """Meet every error of the options and of the record before anything is measured.
+
+        Raises:
+            AnatomyError: the first of them.
+        """
+        self.run.prepare()
+        if not self._record:
+            _ = self._expected_of_subject
 
     def judge(self, claim: Claim) -> Judged:
         """Judge a claim and hold the verdict against the record."""
+        recorded = None if self._record else self._recorded(claim)  # first: a stale record is told before measuring
         verdict = self.run.judge(claim)
         if self._record:
             return Judged(verdict, outcome(verdict, verdict.word), _message(claim, verdict, None))
-        recorded = self._recorded(claim)
         return Judged(verdict, outcome(verdict, recorded), _message(claim, verdict, recorded))
 
     def write_record(self, verdicts: Mapping[str, Verdict]) -> tuple[Path, ...]:

@@ -3,7 +3,8 @@
 Reports are made from it alone, and its measurements can be judged again.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from anatomy_bench.options import Options, repeating
 from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
 
 SCHEMA = "anatomy_bench/ledger/2"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LEDGER_FILE = "ledger.json"
 """Its name in the folder of a report."""
 
@@ -171,6 +173,18 @@ def read_ledger(path: Path) -> Ledger:
         raise UsageError(f"cannot read ledger {path}: {error.strerror}") from None
     except ValidationError:
         raise UsageError(f"{path} is not a ledger of this version of anatomy_bench") from None
+    if any(_CONTROL.search(text) for text in _texts(to_data(ledger))):
+        raise UsageError(f"{path} has control characters, which could rule a terminal; no version of this wrote it")
     if ledger.schema != SCHEMA:
         raise UsageError(f"{path} has schema {ledger.schema}; this version reads {SCHEMA}")
     return ledger
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """Every string in plain data."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        yield from (text for pair in data.items() for each in pair for text in _texts(each))
+    elif isinstance(data, list):
+        yield from (text for each in data for text in _texts(each))

@@ -59,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and what claims need once one is collected."""
     config.addinivalue_line("markers", "gpu: claims that run the model (on the CPU where there is no GPU)")
     config.addinivalue_line("markers", "finding(id): parametrize the test over the claims of a finding")
+    # Told, never an error: the unit is measured again.
+    config.addinivalue_line("filterwarnings", "always::anatomy_bench.errors.DamagedUnitWarning")
     config.pluginmanager.register(_ClaimSession(config), "anatomy_bench_session")
 
 
@@ -105,10 +107,13 @@ class _ClaimSession:
     def judging(self) -> Judging:
         """Made when the first claim is at hand."""
         if self._judging is None:
+            from anatomy_bench.atomic import check_folder
             from anatomy_bench.judging import Judging
             from anatomy_bench.run import Run
 
             get = self._config.getoption
+            if get("anatomy_report") is not None:
+                check_folder(get("anatomy_report"))
             self._judging = Judging(
                 Run(_options(self._config), _CaptureAwareProgress(self._config)),
                 # Without an ini file pytest's root is the common ancestor of all paths given, the model's among them.
@@ -159,7 +164,7 @@ class _ClaimSession:
             judging = self.judging
             if not any(item.get_closest_marker("gpu") for item in claims):
                 return []
-            judging.run.prepare()
+            judging.prepare()
         except AnatomyError as error:
             pytest.exit(str(error), returncode=error.exit_code)
         return self._describe().splitlines()

@@ -5,8 +5,10 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from anatomy_bench.atomic import check_folder
 from anatomy_bench.claim import Claim, Need, Verdict, judge
 from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
+from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.locations import cache_folder
@@ -32,7 +34,7 @@ class Run:
         """Load nothing yet."""
         self.options = options
         self._progress = progress or SilentProgress()
-        self._store = store or Store(cache_folder() / "store")
+        self._given_store = store
         self._measured: dict[Need, Measurement] = {}
 
     @cached_property
@@ -46,12 +48,17 @@ class Run:
         from anatomy_bench.subject.loading import Permissions
 
         options = self.options
-        return load_subject(
-            resolve_source(options.model, options.revision),
-            device=options.device,
-            dtype=options.dtype,
-            permissions=Permissions(options.trust_remote_code, options.allow_pickled_weights, options.allow_untrained),
-        )
+        allowed = Permissions(options.trust_remote_code, options.allow_pickled_weights, options.allow_untrained)
+        try:
+            source = resolve_source(options.model, options.revision)
+            return load_subject(source, device=options.device, dtype=options.dtype, permissions=allowed)
+        except OSError as error:  # a name that is too long, a file without permission, a full disk
+            raise UsageError(f"cannot load {options.model}: {error.strerror or error}") from error
+
+    @cached_property
+    def _store(self) -> Store:
+        """Made when it is needed: claims without a model need none."""
+        return self._given_store or Store(cache_folder() / "store")
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -72,6 +79,7 @@ class Run:
             AnatomyError: the first of them.
         """
         corpus = self.corpus  # cheap: a bad file is told before a model is loaded
+        check_folder(self._store.folder)
         self.subject.tokenize(corpus.sentences)
 
     def measure(self, need: Need) -> Measurement:

@@ -16,22 +16,40 @@ from typing import Any
 from filelock import FileLock
 
 from anatomy_bench.atomic import write_atomically
-from anatomy_bench.errors import UsageError
+from anatomy_bench.errors import DamagedUnitWarning, UsageError
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
+DAMAGED = ".damaged"
+"""Suffix of files that were not what was stored."""
+
 
 @dataclass(frozen=True)
-class _StoredUnit(Record):
-    """The content of a unit's file."""
+class StoredUnit(Record):
+    """The content of a unit's file.
+
+    Attributes:
+        key: everything that determines the result.
+        sha256: of the result and the seconds.
+    """
 
     key: dict[str, Any]
     sha256: str
     result: Any
     seconds: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the result is the one that was stored."""
+        return self.sha256 == _digest([self.result, self.seconds])
+
     def finished(self, key: dict[str, Any], result_type: RecordKind) -> Finished:
-        if self.key != key or self.sha256 != _digest([self.result, self.seconds]):
+        """The unit, if it is the one of that key.
+
+        Raises:
+            ValueError: it is another, or was altered.
+        """
+        if self.key != key or not self.is_whole:
             raise ValueError("not the unit that was asked for, or altered")
         return Finished(from_data(result_type, self.result), self.seconds)
 
@@ -74,11 +92,11 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
         try:
-            return from_json(_StoredUnit, content).finished(key, result_type)
+            return from_json(StoredUnit, content).finished(key, result_type)
         except ValueError:  # not JSON, not of this form, or not what the checksum says
-            aside = path.with_suffix(".damaged")
-            path.replace(aside)
-            warnings.warn(f"stored unit was damaged, set aside as {aside}; measuring again", stacklevel=2)
+            aside = set_aside(path)
+            told = f"stored unit was damaged, set aside as {aside}; measuring again"
+            warnings.warn(told, DamagedUnitWarning, stacklevel=2)
             return None
 
     def put(self, key: dict[str, Any], finished: Finished) -> None:
@@ -88,12 +106,31 @@ class Store:
             UsageError: the store cannot be written to.
         """
         result = to_data(finished.result)
-        stored = _StoredUnit(key, _digest([result, finished.seconds]), result, finished.seconds)
+        stored = StoredUnit(key, _digest([result, finished.seconds]), result, finished.seconds)
         write_atomically(self._path(key), to_json(stored))
 
     def _path(self, key: dict[str, Any]) -> Path:
-        digest = _digest(key)
-        return self.folder / str(key["experiment"]) / digest[:2] / f"{digest}.json"
+        return self.folder / file_of(key)
+
+
+def file_of(key: dict[str, Any]) -> Path:
+    """Where in the store the unit of that key is."""
+    digest = _digest(key)
+    return Path(str(key["experiment"]), digest[:2], f"{digest}.json")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it is told of once and can still be looked at.
+
+    Raises:
+        UsageError: the store cannot be written to.
+    """
+    aside = path.with_suffix(DAMAGED)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise UsageError(f"cannot set aside the damaged {path}: {error.strerror}") from error
+    return aside
 
 
 def _digest(value: Any) -> str:

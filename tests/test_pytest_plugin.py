@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import tiny
+from crashes import untimed
 
 from anatomy_bench.claim import Need
 from anatomy_bench.findings import get_finding
@@ -201,6 +202,8 @@ def test_workers_measure_every_unit_once_and_judge_as_one_process_does(
     ledgers = [read_ledger(pytester.path / each / "ledger.json") for each in ("workers", "again", "alone")]
     assert verdict_words(ledgers[0]) == verdict_words(ledgers[1]) == verdict_words(ledgers[2])
     assert len(verdict_words(ledgers[0])) == len(CLAIMS)
+    by_workers, _, by_one = ({each.need: untimed(each.data) for each in ledger.measurements} for ledger in ledgers)
+    assert by_workers == by_one
 
 
 def test_the_report_is_whole(run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path) -> None:

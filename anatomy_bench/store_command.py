@@ -1,0 +1,125 @@
+"""`anatomy-bench store`: what finished units there are, whether they are whole, and which to remove."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anatomy_bench.errors import UsageError
+from anatomy_bench.locations import store_folder
+
+if TYPE_CHECKING:
+    from anatomy_bench.inventory import Holding, Inventory
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+_SHOWN_DIGITS = 12
+"""Of a digest: enough to tell models apart, and what `--subject` takes."""
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what would be removed, remove nothing")]
+
+
+@app.callback(invoke_without_command=True)
+def store(context: typer.Context) -> None:
+    """List, verify and prune the store of finished units."""
+    if context.invoked_subcommand is None:
+        list_()
+
+
+@app.command(name="list")
+def list_(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
+    """List what the store holds, by experiment and subject."""
+    from anatomy_bench.inventory import take_inventory
+    from anatomy_bench.record import to_json
+
+    inventory = take_inventory(store_folder())
+    typer.echo(to_json(inventory, indent=2) if json else _inventory_text(inventory))
+
+
+@app.command()
+def verify() -> None:
+    """Check every unit against its checksum; set damaged ones aside, to be measured again."""
+    from anatomy_bench.inventory import verify_store
+
+    whole, damaged = verify_store(store_folder())
+    for path in damaged:
+        print(f"anatomy-bench: warning: damaged, set aside as {path}", file=sys.stderr)
+    told = f"; {len(damaged)} damaged, set aside: the next run measures them again" if damaged else ""
+    typer.echo(f"{_units(whole)} as stored{told}")
+
+
+@app.command()
+def prune(
+    outdated: Annotated[bool, typer.Option("--outdated", help="of sources that have changed since")] = False,
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", min=0, metavar="DAYS", help="measured more days ago")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="DIGEST", help="of the model whose digest begins so")
+    ] = None,
+    rubbish: Annotated[
+        bool, typer.Option("--rubbish", help="files set aside as damaged, and what killed writes have left")
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Remove units that meet every condition given; say what was removed."""
+    from anatomy_bench.inventory import Selection, prune_rubbish, prune_store
+
+    selected = Selection(outdated, older_than, subject or None)
+    if selected == Selection() and not rubbish:
+        raise UsageError("say what to remove: --outdated, --older-than DAYS, --subject DIGEST or --rubbish")
+    verb = "would remove" if dry_run else "removed"
+    if selected != Selection():
+        units = prune_store(store_folder(), selected, dry_run=dry_run)
+        by_experiment: dict[str, int] = {}
+        for unit in units:
+            by_experiment[unit.key["experiment"]] = by_experiment.get(unit.key["experiment"], 0) + 1
+        of = ", ".join(f"{count} of {experiment}" for experiment, count in sorted(by_experiment.items()))
+        size = _size_text(sum(unit.bytes for unit in units))
+        typer.echo(f"{verb} {_units(len(units))}{f' ({of}), {size}' if units else ''}")
+    if rubbish:
+        typer.echo(f"{verb} {len(prune_rubbish(store_folder(), dry_run=dry_run))} damaged or left-over files")
+
+
+def _inventory_text(inventory: "Inventory") -> str:
+    from tabulate import tabulate
+
+    headers = ("experiment", "subject", "device", "dtype", "units", "size", "measured", "code")
+    rows = [
+        (
+            each.experiment,
+            each.subject[:_SHOWN_DIGITS],
+            each.device,
+            each.dtype,
+            str(each.units),
+            _size_text(each.bytes),
+            _age_text(each),
+            "outdated" if each.outdated else "current",
+        )
+        for each in inventory.holdings
+    ]
+    units, size = sum(each.units for each in inventory.holdings), sum(each.bytes for each in inventory.holdings)
+    lines = [f"{inventory.folder}: {_units(units)}, {_size_text(size)}"]
+    if rows:
+        lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left",) * 4 + ("right",) * 2), "", *lines]
+    if inventory.damaged or inventory.leftovers:
+        lines.append(
+            f"{inventory.damaged} damaged, {inventory.leftovers} left over by killed writes; "
+            "anatomy-bench store verify, then store prune --rubbish, clears them"
+        )
+    return "\n".join(lines)
+
+
+def _units(count: int) -> str:
+    return f"{count:,} unit{'' if count == 1 else 's'}"
+
+
+def _size_text(count: int) -> str:
+    kibibytes = count / 1024
+    return f"{kibibytes:.1f} KiB" if kibibytes < 1024 else f"{kibibytes / 1024:.1f} MiB"  # noqa: PLR2004 (a unit)
+
+
+def _age_text(holding: "Holding") -> str:
+    newest, oldest = round(holding.newest_days), round(holding.oldest_days)
+    days = "today" if oldest == 0 else f"{oldest} day{'' if oldest == 1 else 's'} ago"
+    return days if newest == oldest else f"{newest} to {oldest} days ago"
