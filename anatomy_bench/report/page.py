@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from anatomy_bench.claim import Conclusion, VerdictWord
 from anatomy_bench.ledger import KeptMeasurement
-from anatomy_bench.quantities import interval_text, quantity
+from anatomy_bench.quantities import interval_text, measured_text, quantity
 
 _SYMBOLS: dict[str, str] = {
     VerdictWord.SUPPORTED.value: "✓",
@@ -37,7 +37,8 @@ def render(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"quantity": quantity, "interval": interval_text, "symbol": symbol, "tone": _tone}
+    environment.filters |= {"quantity": quantity, "interval": interval_text, "measured": measured_text}
+    environment.filters |= {"symbol": symbol, "tone": _tone}
     return environment.get_template(template).render(style=style(), **content)
 
 
