@@ -1,7 +1,7 @@
 """One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from anatomy_bench.claim import Claim, Need, Verdict, judge
 from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
+from anatomy_bench.hub import commit_of
 from anatomy_bench.locations import cache_folder
 from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import Options
@@ -46,12 +47,16 @@ class Run:
         from anatomy_bench.subject.loading import Permissions
 
         options = self.options
-        return load_subject(
-            resolve_source(options.model, options.revision),
+        source = resolve_source(options.model, options.revision)
+        commit = commit_of(source.location, source.revision) if isinstance(source.location, str) else None
+        subject = load_subject(
+            replace(source, revision=commit or source.revision),  # all of its files are of one commit
             device=options.device,
             dtype=options.dtype,
             permissions=Permissions(options.trust_remote_code, options.allow_pickled_weights, options.allow_untrained),
         )
+        subject.record = replace(subject.record, commit=commit)
+        return subject
 
     @cached_property
     def corpus(self) -> Corpus:

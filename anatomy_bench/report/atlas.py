@@ -136,7 +136,7 @@ def _row(found: Sequence[JudgedFinding | None], digests: Sequence[str]) -> Findi
 
 
 def _across(conclusions: Sequence[Conclusion | None], digests: Sequence[str]) -> str:
-    """Such as `reproduced on all 3` or `reproduced on 1, inconclusive on 2`: a model counts once, however often it ran."""
+    """Such as `reproduced on 1, inconclusive on 2`: a model counts once, however often it ran."""
     pairs = set(zip(digests, conclusions, strict=True))
     answers = {(digest, word) for digest, word in pairs if word not in (None, Conclusion.NOT_APPLICABLE)}
     asked = {digest for digest, _ in answers}
