@@ -1,5 +1,6 @@
 """What notebooks call: light to import, the same verdicts as the command line, results that show themselves."""
 
+import json
 import re
 import subprocess
 import sys
@@ -139,3 +140,29 @@ def test_a_cell_shows_tables_and_figures_and_changes_nothing_around_it() -> None
 def test_a_hostile_ledger_runs_nothing_in_a_notebook() -> None:
     tags = {tag for tag, _ in Page(Judged(hostile())._repr_html_()).elements}
     assert not {"script", "img"} & tags
+
+
+NOTEBOOK = json.loads((Path(anatomy_bench.__file__).parent.parent / "docs" / "notebook.ipynb").read_text("utf-8"))
+CELLS = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+
+
+def test_the_example_was_executed_from_top_to_bottom_and_names_no_machine() -> None:
+    assert [cell["execution_count"] for cell in CELLS] == list(range(1, len(CELLS) + 1))
+    kinds = [output["output_type"] for cell in CELLS for output in cell["outputs"]]
+    assert set(kinds) == {"execute_result"}  # no error, no progress bar
+    assert not re.search(r"/home/|/root|/tmp|/work|site-packages", json.dumps(NOTEBOOK))
+    assert "<svg" in json.dumps(NOTEBOOK)
+
+
+def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for cell in CELLS:
+        exec(compile("".join(cell["source"]), "notebook", "exec"), names)
+    assert names["verdicts"].ledger.subject.name == "random-llama"
+
+
+def test_a_terminals_table_is_text_in_a_notebook_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert ledger().findings[0].title in repr(Judged(ledger()))
