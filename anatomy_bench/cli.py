@@ -180,6 +180,20 @@ def compare(
         typer.echo(comparison_text(*ledgers, (str(first), str(second)), colour=sys.stdout.isatty()))
 
 
+@app.command()
+def atlas(
+    ledgers: Annotated[list[Path], typer.Argument(metavar="LEDGER...", help="ledgers of runs, or their folders")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["atlas"])],
+) -> None:
+    """Put ledgers of many models on one page: which findings hold on which model."""
+    from anatomy_bench.ledger import read_ledger
+    from anatomy_bench.report.atlas import make_atlas
+    from anatomy_bench.report.atlas_pages import write_atlas
+
+    for path in write_atlas(make_atlas([(each, read_ledger(each)) for each in ledgers]), out):
+        typer.echo(path)
+
+
 def _run(options: Options) -> Any:
     from anatomy_bench.progress import progress_for_terminal
     from anatomy_bench.run import Run

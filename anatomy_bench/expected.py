@@ -6,7 +6,7 @@ run, in either direction.
 
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,12 @@ class JudgedObject:
     Attributes:
         name: of the model or the paper.
         digest: of the weights or the published numbers; verdicts on others do not count.
+        commit: of the hub that the weights came from; another commit may hold the same weights.
     """
 
     name: str
     digest: str
+    commit: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
             _table_name(name): {claim: VerdictWord(word) for claim, word in table.items()}
             for name, table in content["verdicts"].items()
         }
-        expected = ExpectedVerdicts(JudgedObject(str(content["subject"]), str(content["digest"])), words)
+        commit = str(content["commit"]) if "commit" in content else None
+        expected = ExpectedVerdicts(JudgedObject(str(content["subject"]), str(content["digest"]), commit), words)
     except OSError as error:
         raise UsageError(f"cannot read expected verdicts {path}: {error.strerror}") from None
     except KeyError as error:
@@ -130,16 +133,23 @@ def _table_name(name: str) -> str:
 
 
 def check_digest(expected: ExpectedVerdicts, judged: JudgedObject, path: Path) -> None:
-    """Refuse verdicts that were recorded on other weights.
+    """Refuse verdicts that were recorded on other weights, such as those that a branch of the hub has left behind.
 
     Raises:
         UsageError: the digests differ.
     """
-    if expected.judged.digest != judged.digest:
+    then = expected.judged
+    if then.digest == judged.digest:
+        return
+    if then.commit and judged.commit and then.name == judged.name:
         raise UsageError(
-            f"expected verdicts {path} are of digest {expected.judged.digest[:12]}, {judged.name} has "
-            f"{judged.digest[:12]}; record them with --record-expected"
+            f"expected verdicts {path} are of {then.name} at commit {then.commit}, which now is {judged.commit} with "
+            f"other weights; give --revision {then.commit}, or record anew with --record-expected"
         )
+    raise UsageError(
+        f"expected verdicts {path} are of digest {then.digest[:12]}, {judged.name} has "
+        f"{judged.digest[:12]}; record them with --record-expected"
+    )
 
 
 def record_expected(
@@ -180,10 +190,14 @@ def _document(path: Path, judged: JudgedObject) -> Any:
         except ValueError:
             document = tomlkit.document()
         if document.get("digest") == judged.digest and "verdicts" in document:
+            if judged.commit is not None:
+                document["commit"] = judged.commit
             return document
     document = tomlkit.document()
     document.add(tomlkit.comment(_HEADER))
     document.add("subject", tomlkit.item(judged.name))
     document.add("digest", tomlkit.item(judged.digest))
+    if judged.commit is not None:
+        document.add("commit", tomlkit.item(judged.commit))
     document.add("verdicts", tomlkit.table(is_super_table=True))
     return document

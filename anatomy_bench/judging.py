@@ -80,10 +80,11 @@ class Judging:
 
     def judge(self, claim: Claim) -> Judged:
         """Judge a claim and hold the verdict against the record."""
-        recorded = None if self._record else self._recorded(claim)  # first: a stale record is told before measuring
-        verdict = self.run.judge(claim)
         if self._record:
+            verdict = self.run.judge(claim)
             return Judged(verdict, outcome(verdict, verdict.word), _message(claim, verdict, None))
+        recorded = self._recorded(claim)  # first: a record of other weights is told before anything is measured
+        verdict = self.run.judge(claim)
         return Judged(verdict, outcome(verdict, recorded), _message(claim, verdict, recorded))
 
     def write_record(self, verdicts: Mapping[str, Verdict]) -> tuple[Path, ...]:
@@ -116,7 +117,7 @@ class Judging:
     @property
     def _subject(self) -> JudgedObject:
         record = self.run.subject.record
-        return JudgedObject(record.name, record.digest)
+        return JudgedObject(record.name, record.digest, record.commit)
 
     @cached_property
     def _expected_of_subject(self) -> ExpectedVerdicts | None:

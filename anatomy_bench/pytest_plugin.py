@@ -6,6 +6,7 @@ Importing it imports nothing heavy: every project with this package installed pa
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from anatomy_bench.judging import Judging
     from anatomy_bench.options import Options
 
-_VERDICT_PROPERTY = "anatomy_bench_verdict"
+_VERDICT_PROPERTY = "anatomy_bench_json"
 _OUTCOME_PROPERTY = "anatomy_bench_outcome"
 _EXIT_PROPERTY = "anatomy_bench_exit"
 _SUBJECT_PROPERTY = "anatomy_bench_subject"
+_ASCII = str.maketrans({"−": "-", "²": "2"})
+"""pytest shows any other character of an id as an escape, and nobody can type that behind `-k`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("anatomy_bench", "claims about transformer layer anatomy")
     add = group.addoption
     add("--model", dest="anatomy_model", default="bundled", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])
-    add("--revision", dest="anatomy_revision", default=None, help=HELP["revision"])
+    add("--revision", dest="anatomy_revision", default=None, metavar="R", help=HELP["revision"])
     add("--device", dest="anatomy_device", default="auto", metavar="auto|cpu|cuda[:N]", help=HELP["device"])
     add("--dtype", dest="anatomy_dtype", default="float32", choices=("float32", "bfloat16"), help=HELP["dtype"])
     add("--profile", dest="anatomy_profile", default=None, choices=("quick", "paper"), help=HELP["profile"])
@@ -71,22 +74,45 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     from anatomy_bench.findings import get_finding
 
-    metafunc.parametrize(
-        "claim",
-        [
-            pytest.param(claim, id=claim.statement, marks=[pytest.mark.gpu] if claim.runs_model else [])
-            for claim in get_finding(*marker.args).claims
-        ],
-    )
+    parameters = [
+        pytest.param(
+            claim,
+            id=claim.statement.translate(_ASCII),
+            marks=[pytest.mark.gpu] if claim.runs_model else [],
+        )
+        for claim in get_finding(*marker.args).claims
+    ]
+    metafunc.parametrize("claim", parameters)
+
+
+@pytest.hookimpl(tryfirst=True)  # what chooses or reorders tests for other reasons comes after
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put claims into the order of their paper, whatever their files are called; other tests stay where they are."""
+    places = [place for place, item in enumerate(items) if item.get_closest_marker("finding")]
+    if not places:
+        return
+    from anatomy_bench.findings import all_findings
+
+    order = {finding.id: number for number, finding in enumerate(all_findings())}
+    claims = sorted((items[place] for place in places), key=lambda item: order[_finding_id(item)])
+    for place, item in zip(places, claims, strict=True):
+        items[place] = item
+
+
+def _finding_id(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("finding")
+    assert marker is not None
+    return str(marker.args[0])
 
 
 @pytest.fixture
-def uphold(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[[Claim], None]:
+def uphold(request: pytest.FixtureRequest) -> Callable[[Claim], None]:
     """Judge a claim: passes if it is supported, fails with the numbers if not, skips if it does not apply."""
     session: Any = request.config.pluginmanager.get_plugin("anatomy_bench_session")
 
+    # Not through pytest's `record_property`: that warns at JUnit's present schema, and warnings may be errors.
     def judge(claim: Claim) -> None:
-        session.judge(claim, record_property)
+        session.judge(claim, lambda name, value: request.node.user_properties.append((name, value)))
 
     return judge
 
@@ -138,6 +164,8 @@ class _ClaimSession:
                 pytest.exit(str(error), returncode=error.exit_code)
             record_property(_EXIT_PROPERTY, (error.exit_code, str(error)))  # the controller ends the session
             pytest.fail(str(error), pytrace=False)
+        for name, value in _properties(claim, judged.verdict).items():
+            record_property(name, value)
         record_property(_VERDICT_PROPERTY, to_json(judged.verdict).decode())
         record_property(_OUTCOME_PROPERTY, judged.outcome.value)
         if judged.outcome is Outcome.SKIPPED:
@@ -238,6 +266,31 @@ class _ClaimSession:
         findings = judged_findings(all_findings(), self._verdicts)
         terminalreporter.write_line(verdict_table(findings, self._outcomes, colour=bool(terminalreporter.hasmarkup)))
         terminalreporter.write_line(next_steps(self._outcomes))
+
+
+def _properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
+    """What JUnit XML and report logs carry of a verdict; what is unknown is left out."""
+    interval = verdict.interval95
+    told = {
+        "claim": claim.id,
+        "kind": claim.kind.value,
+        "place": claim.place,
+        "verdict": verdict.word.value,
+        "published": claim.published,
+        "measured": verdict.value,
+        "interval95_low": interval.low if interval else None,
+        "interval95_high": interval.high if interval else None,
+        "unit": claim.unit or None,
+        "criterion": str(claim.criterion),
+        "reason": verdict.reason or None,
+        "note": verdict.note or None,
+    }
+    # Not every reader of JSON takes a bare NaN.
+    return {
+        f"anatomy_bench_{name}": str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in told.items()
+        if value is not None
+    }
 
 
 def _options(config: pytest.Config) -> Options:

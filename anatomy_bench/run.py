@@ -1,7 +1,7 @@
 """One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpu
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
+from anatomy_bench.hub import commit_of
 from anatomy_bench.locations import cache_folder
 from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import Options
@@ -51,9 +52,13 @@ class Run:
         allowed = Permissions(options.trust_remote_code, options.allow_pickled_weights, options.allow_untrained)
         try:
             source = resolve_source(options.model, options.revision)
-            return load_subject(source, device=options.device, dtype=options.dtype, permissions=allowed)
+            commit = commit_of(source.location, source.revision) if isinstance(source.location, str) else None
+            pinned = replace(source, revision=commit or source.revision)  # all of its files are of one commit
+            subject = load_subject(pinned, device=options.device, dtype=options.dtype, permissions=allowed)
         except OSError as error:  # a name that is too long, a file without permission, a full disk
             raise UsageError(f"cannot load {options.model}: {error.strerror or error}") from error
+        subject.record = replace(subject.record, commit=commit)
+        return subject
 
     @cached_property
     def _store(self) -> Store:

@@ -1,5 +1,6 @@
 """Ledgers of models that never were: every experiment's measurement assembled from invented results, without torch."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -147,3 +148,11 @@ def hostile() -> Ledger:
     findings.append(next(each for each in made.findings if each.id == "delta-correlation"))
     subject = replace(made.subject, name=HOSTILE, note=HOSTILE, architecture=HOSTILE)
     return replace(named, subject=subject, findings=tuple(findings), options=("--model", HOSTILE))
+
+
+def renamed(of: Ledger, name: str, **changes: Any) -> Ledger:
+    """The ledger as if it were of a model of that name, and of a digest of its own."""
+    assert of.subject is not None
+    assert of.provenance is not None
+    record = replace(of.subject, name=name, digest=hashlib.sha256(name.encode()).hexdigest())
+    return replace(of, subject=record, provenance=replace(of.provenance, **changes))

@@ -9,19 +9,21 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import tiny
 from crashes import untimed
 
 from anatomy_bench.claim import Need
-from anatomy_bench.findings import get_finding
+from anatomy_bench.findings import all_claims, get_finding
 from anatomy_bench.ledger import Ledger, read_ledger
+from anatomy_bench.option_help import HELP
 from anatomy_bench.options import Options
 from anatomy_bench.run import Run
 from anatomy_bench.store import Store
 
-FINDINGS = ("importance-hierarchy", "delta-correlation", "arithmetic")
+FINDINGS = ("arithmetic", "delta-correlation", "importance-hierarchy")
 CLAIMS = [claim for finding in FINDINGS for claim in get_finding(finding).claims]
 WITH_MODEL = [claim for claim in CLAIMS if claim.runs_model]
 WITHOUT_MODEL = [claim for claim in CLAIMS if not claim.runs_model]
@@ -98,6 +100,11 @@ def run_claims(pytester: pytest.Pytester, learnt: Path) -> RunClaims:
     return run
 
 
+def readable(statement: str) -> str:
+    """As ids have it."""
+    return statement.replace("−", "-").replace("²", "2")
+
+
 def verdict_words(ledger: Ledger) -> dict[str, str]:
     return {claim.id: claim.verdict.word.value for finding in ledger.findings for claim in finding.claims}
 
@@ -125,11 +132,75 @@ def test_collecting_is_a_table_of_contents(run_claims: RunClaims) -> None:
     result = run_claims("--collect-only", "-q", model="./nothing")
     assert result.ret == 0
     listed = [line for line in result.outlines if "::" in line]
+    in_order = sorted(FINDINGS, key=lambda finding: get_finding(finding).order)
+    assert in_order != list(FINDINGS)  # that of the file
     assert listed == [
-        f"test_claims.py::test_{finding.replace('-', '_')}[{claim.statement}]".encode("unicode_escape").decode()
-        for finding in FINDINGS
+        f"test_claims.py::test_{finding.replace('-', '_')}[{readable(claim.statement)}]"
+        for finding in in_order
         for claim in get_finding(finding).claims
     ]
+
+
+def test_ids_can_be_read_and_typed() -> None:
+    assert [claim.id for claim in all_claims().values() if not readable(claim.statement).isascii()] == []
+
+
+def test_options_stand_in_a_group_of_their_own_with_help(run_claims: RunClaims) -> None:
+    help_text = run_claims("--help").stdout.str()
+    group = help_text.partition("claims about transformer layer anatomy:")[2].partition("\n\n")[0]
+    offered = re.findall(r"^  --([\w-]+)", group, re.MULTILINE)
+    assert {"model", "revision", "device", "dtype", "profile", "corpus", "seed", "report", "expected"} <= set(offered)
+    flat = " ".join(group.split())
+    assert all(HELP[name.replace("-", "_")] in flat for name in offered)
+
+
+def test_the_model_is_named_before_the_first_test(run_claims: RunClaims, learnt: Path) -> None:
+    lines = run_claims("-k", "delta_correlation").outlines
+    named = next(place for place, line in enumerate(lines) if line.startswith(f"{learnt}: LlamaForCausalLM, 4 layers"))
+    assert named < next(place for place, line in enumerate(lines) if line.startswith("test_claims.py"))
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_published_and_measured_values_reach_junit(
+    run_claims: RunClaims, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    run_claims("--report", "out", "--junit-xml", "junit.xml", *workers)
+    cases = [
+        {each.get("name"): each.get("value") for each in case.iter("property")}
+        for case in ElementTree.parse(pytester.path / "junit.xml").iter("testcase")
+    ]
+    by_claim = {case["anatomy_bench_claim"]: case for case in cases}
+    ledger = read_ledger(pytester.path / "out" / "ledger.json")
+    assert list(by_claim) == list(verdict_words(ledger)) or workers
+    for claim in (claim for finding in ledger.findings for claim in finding.claims):
+        told, verdict = by_claim[claim.id], claim.verdict
+        assert told["anatomy_bench_verdict"] == verdict.word.value
+        assert told["anatomy_bench_criterion"] == claim.criterion
+        for name, value in (("published", claim.published), ("measured", verdict.value)):
+            found = told.get(f"anatomy_bench_{name}")
+            assert (found and float(found)) == value
+        assert ("anatomy_bench_interval95_low" in told) == (verdict.interval95 is not None)
+        assert ("anatomy_bench_subject" in told) == bool(claim.needs)
+
+
+def test_the_first_failure_ends_a_run_that_is_told_so(run_claims: RunClaims, pytester: pytest.Pytester) -> None:
+    result = run_claims("-x", "--report", "out", "--durations", "3")
+    assert outcomes(result)["failed"] == 1
+    assert "slowest 3 durations" in result.stdout.str()
+    assert "= verdicts =" in result.stdout.str()
+    judged = verdict_words(read_ledger(pytester.path / "out" / "ledger.json"))
+    assert len(judged) == sum(outcomes(result).values())
+
+
+def test_only_what_failed_runs_again(pytester: pytest.Pytester, learnt: Path) -> None:
+    pytester.makepyfile(test_claims=CLAIM_TESTS)
+    options = [*LEAN[2:], "--device", "cpu", "--model", str(learnt), "--allow-untrained", "-k", "importance_hierarchy"]
+    failed = outcomes(pytester.runpytest_inprocess(*options))["failed"]
+    assert outcomes(pytester.runpytest_inprocess(*options, "--lf")) == {"failed": failed}
+
+
+def test_a_claim_is_chosen_by_its_words(run_claims: RunClaims) -> None:
+    assert sum(outcomes(run_claims("-k", "most and fragile or most and damaging and median")).values()) > 1
 
 
 def test_claims_without_a_model_load_none(run_claims: RunClaims, pytester: pytest.Pytester) -> None:

@@ -5,16 +5,21 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ledgers import hostile, ledger
+from ledgers import hostile, ledger, renamed
 
+from anatomy_bench.ledger import Ledger
+from anatomy_bench.report.atlas import make_atlas
+from anatomy_bench.report.atlas_pages import atlas_html
+from anatomy_bench.report.atlas_profiles import profiles_figure
 from anatomy_bench.report.html import html_report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (390, 850, 1280)
-PAGES = ("plain", "hostile")
+PAGES = ("plain", "hostile", "atlas", "hostile atlas")
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium to look at the page with")
 
@@ -31,7 +36,7 @@ const measure = (frame) => {{
     scrolled: page.documentElement.scrollWidth,
     outside: all("body *").filter((each) => !each.closest(".scroll") && box(each).right > width + 1).map(name),
     cramped: all(".cards td, .cards th").filter((each) => each.scrollWidth > each.clientWidth + 1).map(name),
-    claims: Math.min(...all(".cards tbody th").map((each) => box(each).width)),
+    claims: Math.min(...all(".cards tbody th, .matrix tbody th").map((each) => box(each).width)),
     drawings: all("svg").map((each) => [box(each).width, box(each).height]),
     letters: letters.filter((each) => each.width > 0).length,
     smallest: Math.min(...letters.map((each) => each.height)),
@@ -46,12 +51,23 @@ onload = () => {{
 FRAME = '<iframe id="{name} {width}" style="width:{width}px;height:900px;border:0" srcdoc="{source}"></iframe>'
 
 
+def atlas_page(*ledgers: Ledger) -> str:
+    atlas = make_atlas([(Path("ledger.json"), each) for each in ledgers])
+    return atlas_html(atlas, profiles_figure(atlas))
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the browser finds in each page at each width."""
     assert BROWSER is not None
     folder = tmp_path_factory.mktemp("browser")
-    sources = {"plain": html_report(ledger()), "hostile": html_report(hostile()).replace("alert(1)", "window.ran=1")}
+    models = [renamed(ledger(layers), f"some/model-of-{layers}-layers") for layers in (30, 24, 12, 3)]
+    sources = {
+        "plain": html_report(ledger()),
+        "hostile": html_report(hostile()).replace("alert(1)", "window.ran=1"),
+        "atlas": atlas_page(*models),
+        "hostile atlas": atlas_page(hostile(), *models).replace("alert(1)", "window.ran=1"),
+    }
     frames = [
         FRAME.format(name=name, width=width, source=html.escape(sources[name])) for name in PAGES for width in WIDTHS
     ]
@@ -75,14 +91,14 @@ def test_nothing_reaches_beyond_the_screen(found: dict[str, Any], name: str, wid
     assert page["outside"] == []
     assert page["scrolled"] <= page["width"]
     assert page["cramped"] == []
-    assert page["claims"] > 200
+    assert page["claims"] > (130 if "atlas" in name else 200)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
 def test_every_figure_is_seen_and_its_letters_are_readable(found: dict[str, Any], name: str, width: int) -> None:
     page = found[f"{name} {width}"]
-    assert len(page["drawings"]) > 2
+    assert len(page["drawings"]) >= (1 if "atlas" in name else 3)
     assert all(wide >= 500 and high >= 150 for wide, high in page["drawings"])
     assert page["letters"] > 20 * len(page["drawings"])
     assert page["smallest"] >= 9

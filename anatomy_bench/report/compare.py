@@ -14,7 +14,7 @@ from anatomy_bench.claim import Conclusion, Verdict
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
 from anatomy_bench.quantities import measured_text, quantity
 from anatomy_bench.record import Record
-from anatomy_bench.report.terminal import WIDTH, printable, subject_lines, verdict_text
+from anatomy_bench.report.terminal import WIDTH, printable, subject_lines, text_console, verdict_text
 
 SCHEMA = "anatomy_bench/comparison/1"
 _COLUMNS = (40, 29, 29)
@@ -137,9 +137,7 @@ def comparison_text(first: Ledger, second: Ledger, names: tuple[str, str], *, co
     """
     compared = compare(first, second)
     buffer = io.StringIO()
-    console = Console(
-        file=buffer, width=WIDTH, force_terminal=colour, color_system="standard" if colour else None, highlight=False
-    )
+    console = text_console(buffer, colour=colour)
     for letter, ledger, name in zip("AB", (first, second), names, strict=True):
         console.print(_described(letter, ledger, name), markup=False)
     _print_table(console, "finding", [_finding_row(each) for each in compared.findings])

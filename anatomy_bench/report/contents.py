@@ -1,8 +1,10 @@
 """Every claim, as a table of contents of the papers."""
 
 import json
+from itertools import groupby
 from typing import Any
 
+from anatomy_bench import papers
 from anatomy_bench.claim import Claim, Kind
 from anatomy_bench.findings import all_findings
 from anatomy_bench.quantities import quantity
@@ -19,11 +21,16 @@ def contents_json() -> str:
 
 
 def contents_text() -> str:
-    """Findings in the paper's order, each with its claims."""
-    return "\n\n".join(
-        "\n".join([f"{finding.title} ({finding.place})", *(_lines(claim) for claim in finding.claims)])
-        for finding in all_findings()
-    )
+    """Papers, their findings in the paper's order, each with its claims."""
+    parts: list[str] = []
+    for paper, findings in groupby(all_findings(), key=lambda finding: finding.paper):
+        told = papers.load(paper)
+        parts.append(f"{told['title']} (arXiv {told['arxiv']})")
+        parts += [
+            "\n".join([f"{finding.title} ({finding.place})", *(_lines(claim) for claim in finding.claims)])
+            for finding in findings
+        ]
+    return "\n\n".join(parts)
 
 
 def _entry(claim: Claim) -> dict[str, Any]:

@@ -1,38 +1,16 @@
-"""The ledger as one self-contained HTML file.
-
-It needs no network and no script, and everything that a ledger names is escaped: a
-report may be made of a ledger that somebody else has sent.
-"""
+"""The ledger as one self-contained HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from anatomy_bench import papers
-from anatomy_bench.claim import Conclusion, Kind, VerdictWord
+from anatomy_bench.claim import Kind
 from anatomy_bench.findings import all_findings
-from anatomy_bench.ledger import JudgedClaim, JudgedFinding, KeptMeasurement, Ledger
-from anatomy_bench.quantities import interval_text, quantity
+from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
 from anatomy_bench.report.figures import Figure, figures_of
+from anatomy_bench.report.page import measurement_facts, measurement_name, render
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.why import why
-
-_SYMBOLS: dict[str, str] = {
-    VerdictWord.SUPPORTED.value: "✓",
-    VerdictWord.REFUTED.value: "✗",
-    VerdictWord.INCONCLUSIVE.value: "?",
-    VerdictWord.NOT_APPLICABLE.value: "–",
-    Conclusion.REPRODUCED.value: "✓",
-    Conclusion.EXPLAINED_BY_CONTROL.value: "!",
-    Conclusion.PARTLY_REPRODUCED.value: "±",
-    Conclusion.NOT_REPRODUCED.value: "✗",
-    Conclusion.INCONCLUSIVE.value: "?",
-    Conclusion.NOT_APPLICABLE.value: "–",
-}
-_TONES: dict[str, str] = {"✓": "good", "✗": "bad", "!": "bad", "±": "mixed", "?": "mixed", "–": "none"}
 
 
 @dataclass(frozen=True)
@@ -75,27 +53,16 @@ def html_report(ledger: Ledger) -> str:
     Raises:
         UsageError: the ledger's measurements are not of this version.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"quantity": quantity, "interval": interval_text, "symbol": _symbol, "tone": _tone}
-    return environment.from_string(_source("report.html.jinja")).render(
+    return render(
+        "report.html.jinja",
         ledger=ledger,
-        style=_source("report.css"),
         sections=[_section(ledger, finding, number) for number, finding in enumerate(ledger.findings, 1)],
-        measurements=[_kept(kept, number) for number, kept in enumerate(ledger.measurements, 1)],
+        measurements=[
+            _Kept(_anchor(number), measurement_name(kept), measurement_facts(kept.data))
+            for number, kept in enumerate(ledger.measurements, 1)
+        ],
         command=run_command(ledger),
     )
-
-
-def _source(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _symbol(word: str) -> str:
-    return _SYMBOLS[word]
-
-
-def _tone(word: str) -> str:
-    return _TONES[_SYMBOLS[word]]
 
 
 def _section(ledger: Ledger, finding: JudgedFinding, number: int) -> _Section:
@@ -118,7 +85,9 @@ def _section(ledger: Ledger, finding: JudgedFinding, number: int) -> _Section:
         figures=figures_of(finding, ledger),
         command=finding_command(ledger, finding),
         measurements=[
-            (_anchor(place), _name(kept)) for place, kept in enumerate(ledger.measurements, 1) if kept.need in needs
+            (_anchor(place), measurement_name(kept))
+            for place, kept in enumerate(ledger.measurements, 1)
+            if kept.need in needs
         ],
     )
 
@@ -132,35 +101,3 @@ def _paper(finding: JudgedFinding) -> str:
 
 def _anchor(number: int) -> str:
     return f"measurement-{number}"
-
-
-def _name(kept: KeptMeasurement) -> str:
-    need = kept.need
-    where = f" on {need.corpus}" if need.corpus else ""
-    layers = f", layers {', '.join(map(str, need.layers))} only" if need.layers else ""
-    return f"{need.experiment}{where}{layers}"
-
-
-def _kept(kept: KeptMeasurement, number: int) -> _Kept:
-    return _Kept(_anchor(number), _name(kept), _facts(kept.data))
-
-
-def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """What it takes to repeat a measurement, under the names that JSON has for it."""
-    parts = {
-        "subject": {key: data["subject"][key] for key in ("name", "digest", "commit")},
-        "corpus": {key: data["corpus"][key] for key in ("name", "digest", "sentences", "tokens")}
-        if data["corpus"]
-        else {},
-        "config": data.get("config", {}),
-        "provenance": {key: value for key, value in data["provenance"].items() if key != "versions"},
-        "versions": data["provenance"]["versions"],
-    }
-    facts = [(f"{part} {key}", _fact(value)) for part, fields in parts.items() for key, value in fields.items()]
-    return [*facts, ("seconds", quantity(data["seconds"]))]
-
-
-def _fact(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_fact, value))
-    return "none" if value is None else str(value)

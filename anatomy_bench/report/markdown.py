@@ -22,18 +22,18 @@ def _subject(ledger: Ledger) -> str:
         return "The paper's own arithmetic; no model was measured."
     subject, made = ledger.subject, ledger.provenance
     told = (
-        f"Subject: **{_escaped(subject.name)}** ({_escaped(subject.architecture)}, {subject.layers} layers, "
+        f"Subject: **{escaped(subject.name)}** ({escaped(subject.architecture)}, {subject.layers} layers, "
         f"{subject.parameters:,} parameters, digest `{subject.digest[:16]}`), "
         f"measured on {made.device} in {made.dtype} with {made.attention} attention, "
         f"profile {made.profile}, seed {made.seed}, "
         f"torch {made.versions.torch}, transformers {made.versions.transformers}."
     )
-    return f"{told}\n\n{_escaped(subject.note)}" if subject.note else told
+    return f"{told}\n\n{escaped(subject.note)}" if subject.note else told
 
 
 def _headline(ledger: Ledger) -> str:
     rows = [
-        (_escaped(finding.title), _escaped(finding.place), finding.conclusion.value, _escaped(why(finding)))
+        (escaped(finding.title), escaped(finding.place), finding.conclusion.value, escaped(why(finding)))
         for finding in ledger.findings
     ]
     return tabulate(rows, ("Finding", "Place", "Conclusion", "Why"), tablefmt="github")
@@ -42,19 +42,19 @@ def _headline(ledger: Ledger) -> str:
 def _finding(ledger: Ledger, finding: JudgedFinding) -> str:
     rows = [
         (
-            ("*control:* " if claim.kind is Kind.CONTROL else "") + _escaped(claim.statement),
-            _escaped(claim.place),
+            ("*control:* " if claim.kind is Kind.CONTROL else "") + escaped(claim.statement),
+            escaped(claim.place),
             quantity(claim.published),
             measured_text(claim.verdict) if claim.verdict.value is not None else "",
-            _escaped(f"{claim.criterion} {claim.unit}"),
+            escaped(f"{claim.criterion} {claim.unit}"),
             claim.verdict.word.value,
-            _escaped("; ".join(filter(None, (claim.verdict.reason, claim.verdict.note)))),
+            escaped("; ".join(filter(None, (claim.verdict.reason, claim.verdict.note)))),
         )
         for claim in finding.claims
     ]
     headers = ("Claim", "Place", "Published", "Measured [95 %]", "Holds if", "Verdict", "Note")
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-    heading = f"## {_escaped(finding.title)}: {finding.conclusion.value}"
+    heading = f"## {escaped(finding.title)}: {finding.conclusion.value}"
     return f"{heading}\n\n{table}\n\n{_code(finding_command(ledger, finding))}"
 
 
@@ -63,7 +63,7 @@ def _code(command: str) -> str:
     return "    " + " ".join(command.splitlines())
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that is neither markup nor a link nor the end of a cell."""
     for character in "\\`*[|":
         text = text.replace(character, f"\\{character}")

@@ -3,6 +3,7 @@
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich.console import Console, JustifyMethod
 from rich.padding import Padding
@@ -34,9 +35,7 @@ def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outc
         colour: whether to write terminal colours. Without them the words say all.
     """
     buffer = io.StringIO()
-    console = Console(
-        file=buffer, width=WIDTH, force_terminal=colour, color_system="standard" if colour else None, highlight=False
-    )
+    console = text_console(buffer, colour=colour)
     for finding in findings:
         console.print(Text(f"{finding.title}: {finding.conclusion.value}", style="bold"))
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -52,6 +51,14 @@ def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outc
         for name, (width, justify) in zip(names, _COLUMNS, strict=True)
     ).rstrip()
     return "\n".join([heading, *(line.rstrip() for line in buffer.getvalue().splitlines())])
+
+
+def text_console(buffer: io.StringIO, *, colour: bool) -> Console:
+    """A console that writes into a buffer: also in a notebook, where rich would show it in the cell instead."""
+    colours: Literal["standard"] | None = "standard" if colour else None
+    return Console(
+        file=buffer, width=WIDTH, force_terminal=colour, force_jupyter=False, color_system=colours, highlight=False
+    )
 
 
 def _row(claim: JudgedClaim, outcome: Outcome | None) -> tuple[Padding, str, str, Text]:

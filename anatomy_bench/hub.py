@@ -1,0 +1,32 @@
+"""Which commit of the hub a revision is at the moment."""
+
+import logging
+import re
+from pathlib import Path
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_CONFIG = "config.json"
+"""The file that every model has, and that loading asks for first anyway."""
+
+
+def commit_of(model: str, revision: str | None) -> str | None:
+    """The commit that a branch or tag points to, or `None` if neither the hub nor its cache can tell.
+
+    Where the hub is out of reach, it is the commit that was downloaded last.
+
+    Args:
+        model: a hub id.
+        revision: branch, tag or commit; `None` is the default branch.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import logging as hub_logging
+
+    verbosity = hub_logging.get_verbosity()
+    hub_logging.set_verbosity(logging.CRITICAL)  # it tells of every retry, as an error
+    try:
+        commit = Path(hf_hub_download(model, _CONFIG, revision=revision)).parent.name
+    except Exception:  # noqa: BLE001 (loading meets the same one, and tells it in one line)
+        return None
+    finally:
+        hub_logging.set_verbosity(verbosity)
+    return commit if _COMMIT.fullmatch(commit) else None

@@ -1,0 +1,206 @@
+"""Many models side by side: which findings and claims hold on which of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from anatomy_bench.claim import Conclusion, Verdict
+from anatomy_bench.errors import UsageError
+from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
+from anatomy_bench.measurement import Provenance, SubjectRecord
+from anatomy_bench.report.repeating import run_command
+
+NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A column of the atlas: one run on one model.
+
+    Attributes:
+        label: short, and that of no other column.
+        ledger: of the run.
+        subject: the ledger's, which is there.
+        made: how it was measured, likewise.
+    """
+
+    label: str
+    ledger: Ledger
+    subject: SubjectRecord
+    made: Provenance
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim on every model.
+
+    Attributes:
+        claim: as the first ledger that has it tells it.
+        verdicts: one a model; `None` where its ledger does not judge the claim.
+    """
+
+    claim: JudgedClaim
+    verdicts: Sequence[Verdict | None]
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A finding on every model.
+
+    Attributes:
+        finding: as the first ledger that has it tells it.
+        conclusions: one a model; `None` where its ledger does not judge the finding.
+        across: what they come to together, in words.
+        claims: those that run a model.
+    """
+
+    finding: JudgedFinding
+    conclusions: Sequence[Conclusion | None]
+    across: str
+    claims: Sequence[ClaimRow]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What the pages show.
+
+    Attributes:
+        models: the columns, in the order given.
+        findings: in the paper's order; those on the paper's own arithmetic are the same for all models and left out.
+        differences: in which respects the runs were not made alike, with the values found.
+    """
+
+    models: Sequence[Model]
+    findings: Sequence[FindingRow]
+    differences: Mapping[str, Sequence[str]]
+
+
+def make_atlas(ledgers: Sequence[tuple[Path, Ledger]]) -> Atlas:
+    """Ledgers side by side.
+
+    Args:
+        ledgers: with the files that they were read from.
+
+    Raises:
+        UsageError: one of them is of no model.
+    """
+    subjects = [_subject(path, ledger) for path, ledger in ledgers]
+    models = [
+        Model(label, ledger, *subject)
+        for label, (_, ledger), subject in zip(_labels(subjects), ledgers, subjects, strict=True)
+    ]
+    return Atlas(models, _rows(models), _differences(models))
+
+
+def _subject(path: Path, ledger: Ledger) -> tuple[SubjectRecord, Provenance]:
+    if ledger.subject is None or ledger.provenance is None:
+        raise UsageError(f"{path} is of no model: it has the paper's own arithmetic alone")
+    return ledger.subject, ledger.provenance
+
+
+def _labels(subjects: Sequence[tuple[SubjectRecord, Provenance]]) -> list[str]:
+    """The last part of each name, with as much more as tells them apart."""
+    short = [Path(subject.name).name or subject.name for subject, _ in subjects]
+    profiled = [f"{name}, {made.profile}" for name, (_, made) in zip(short, subjects, strict=True)]
+    counts = Counter(short)
+    labels = [long if counts[name] > 1 else name for name, long in zip(short, profiled, strict=True)]
+    repeated, seen = Counter(labels), Counter[str]()
+    for place, label in enumerate(labels):
+        seen[label] += 1
+        labels[place] = f"{label} ({seen[label]})" if repeated[label] > 1 else label
+    return labels
+
+
+def _rows(models: Sequence[Model]) -> list[FindingRow]:
+    by_model = [{finding.id: finding for finding in model.ledger.findings} for model in models]
+    digests = [model.subject.digest for model in models]
+    asked = [each.id for model in models for each in model.ledger.findings if any(claim.needs for claim in each.claims)]
+    return [_row([found.get(finding) for found in by_model], digests) for finding in dict.fromkeys(asked)]
+
+
+def _row(found: Sequence[JudgedFinding | None], digests: Sequence[str]) -> FindingRow:
+    first = next(each for each in found if each is not None)
+    by_model = [{claim.id: claim for claim in each.claims} if each else {} for each in found]
+    claims: dict[str, JudgedClaim] = {}
+    for each in by_model:
+        claims = {**each, **claims}
+    rows = [
+        ClaimRow(claim, [each[claim.id].verdict if claim.id in each else None for each in by_model])
+        for claim in claims.values()
+        if claim.needs
+    ]
+    conclusions = [each.conclusion if each else None for each in found]
+    return FindingRow(first, conclusions, _across(conclusions, digests), rows)
+
+
+def _across(conclusions: Sequence[Conclusion | None], digests: Sequence[str]) -> str:
+    """Such as `reproduced on 1, inconclusive on 2`: a model counts once, however often it ran."""
+    pairs = set(zip(digests, conclusions, strict=True))
+    answers = {(digest, word) for digest, word in pairs if word not in (None, Conclusion.NOT_APPLICABLE)}
+    asked = {digest for digest, _ in answers}
+    if not asked:
+        return "could be asked of none"
+    counts = Counter[Conclusion | None](word for _, word in answers)
+    unasked = len(set(digests) - asked)
+    alike = len(counts) == 1
+    told = [f"{word.value} on {_all(count) if alike else count}" for word in Conclusion if (count := counts[word])]
+    told_twice = len(answers) - len(asked)
+    return (
+        ", ".join(told)
+        + (f"; runs differ on {told_twice}" if told_twice else "")
+        + (f"; {unasked} not asked" if unasked else "")
+    )
+
+
+def _all(count: int) -> str:
+    return {1: "the only one asked", 2: "both"}.get(count, f"all {count}")
+
+
+def _differences(models: Sequence[Model]) -> dict[str, list[str]]:
+    """What a reader must know before comparing columns."""
+    made = [asdict(model.made) for model in models]
+    aspects: dict[str, list[Any]] = {
+        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed", "code")
+    }
+    aspects["text"] = [_own_text(model.ledger) for model in models]
+    found = {name: _distinct(values) for name, values in aspects.items()}
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def _distinct(values: Iterable[Any]) -> list[str]:
+    return list(dict.fromkeys(str(value) for value in values if value is not None))
+
+
+def _own_text(ledger: Ledger) -> str | None:
+    """The run's own corpus by name and digest, if anything was scored on it."""
+    for kept in ledger.measurements:
+        corpus = kept.data.get("corpus")
+        if kept.need.corpus is None and corpus:
+            return f"{corpus['name']} ({corpus['digest'][:8]})"
+    return None
+
+
+def model_facts(model: Model) -> list[tuple[str, str]]:
+    """What it takes to repeat a column."""
+    subject, made = model.subject, model.made
+    facts = {
+        "model": subject.name,
+        "hub commit": subject.commit or "none: local files",
+        "digest of weights, config and tokenizer": subject.digest,
+        "architecture": subject.architecture,
+        "layers": str(subject.layers),
+        "parameters": f"{subject.parameters:,}",
+        "profile": made.profile,
+        "device": f"{made.device} ({made.device_name})",
+        "dtype": made.dtype,
+        "attention": made.attention,
+        "seed": str(made.seed),
+        "text": _own_text(model.ledger) or "none",
+        "measuring sources": made.code,
+        "checkout": f"{made.git_commit}{', with changes' if made.git_dirty else ''}" if made.git_commit else "none",
+        **{f"version of {name}": value for name, value in asdict(made.versions).items()},
+        "repeat with": run_command(model.ledger),
+    }
+    return [*facts.items(), *([("note", subject.note)] if subject.note else [])]

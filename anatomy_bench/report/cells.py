@@ -1,0 +1,50 @@
+"""Results as a notebook's cell shows them: tables and figures in the style of the pages."""
+
+from anatomy_bench.claim import Conclusion, Finding, Need
+from anatomy_bench.findings import all_findings
+from anatomy_bench.ledger import JudgedFinding, KeptMeasurement, Ledger, make_ledger
+from anatomy_bench.measurement import Measurement
+from anatomy_bench.options import Options
+from anatomy_bench.report.figures import Figure, figures_of
+from anatomy_bench.report.page import measurement_name, render, style
+from anatomy_bench.report.why import why
+
+
+def measurement_cell(need: Need, measurement: Measurement) -> str:
+    """A measurement's table, and those figures of findings that are drawn from it alone."""
+    headers, rows = measurement.table()
+    name = measurement_name(KeptMeasurement(need, {}))
+    told = f"{name}: {measurement.subject.name}, profile {measurement.provenance.profile}"
+    return _cell(title=told, table=(headers, rows), findings=(), figures=_figures(need, measurement))
+
+
+def ledger_cell(ledger: Ledger) -> str:
+    """Conclusions; for a single finding its claims and figures as well."""
+    alone = ledger.findings[0] if len(ledger.findings) == 1 else None
+    told = ledger.subject.name if ledger.subject else "no model"
+    return _cell(
+        title=f"Judged on {told}",
+        table=None,
+        findings=[{"finding": finding, "why": why(finding), "anchor": ""} for finding in ledger.findings],
+        claims=alone.claims if alone else (),
+        figures=figures_of(alone, ledger) if alone else (),
+    )
+
+
+def _cell(**content: object) -> str:
+    return render("cell.html.jinja", **{"claims": (), **content}, nested=_nested(style()))
+
+
+def _nested(sheet: str) -> str:
+    """The pages' style for the inside of a cell alone: what they say of the page, it says of the cell."""
+    return sheet.replace(":root", "&").replace("\nbody {", "\n& {")
+
+
+def _figures(need: Need, measurement: Measurement) -> tuple[Figure, ...]:
+    ledger = make_ledger((), {}, {need: measurement}, Options())
+    read = [finding for finding in all_findings() if any(need in claim.needs for claim in finding.claims)]
+    return tuple(figure for finding in read for figure in figures_of(_unjudged(finding), ledger))
+
+
+def _unjudged(finding: Finding) -> JudgedFinding:
+    return JudgedFinding(finding.id, finding.paper, finding.title, finding.place, Conclusion.NOT_APPLICABLE, ())
