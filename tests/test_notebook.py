@@ -17,6 +17,7 @@ from test_report import Page
 import anatomy_bench
 from anatomy_bench.claim import Need
 from anatomy_bench.errors import UsageError
+from anatomy_bench.experiments import Profile
 from anatomy_bench.findings import all_claims
 from anatomy_bench.notebook import Judged, Measured
 from anatomy_bench.report.frames import measurement_rows
@@ -106,7 +107,7 @@ def test_frames_have_a_row_a_claim_and_numbers_as_numbers(pandas: None) -> None:
     ],
 )
 def test_a_measurement_has_a_row_for_each_thing_measured(experiment: str, count: int | None, columns: set[str]) -> None:
-    rows = measurement_rows(invented(Need(experiment), subject()))
+    rows = measurement_rows(invented(Need(experiment), subject(), Profile.QUICK))
     assert count is None or len(rows) == count
     assert columns <= {name for row in rows for name in row}
     values = [value for row in rows for value in row.values()]
@@ -120,7 +121,7 @@ def test_without_pandas_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_cell_shows_tables_and_figures_and_changes_nothing_around_it() -> None:
-    measured = Measured(Need("ablation"), invented(Need("ablation"), subject()))
+    measured = Measured(Need("ablation"), invented(Need("ablation"), subject(), Profile.QUICK))
     finding = next(each for each in ledger().findings if each.id == "anti-layers")
     single = Judged(replace(ledger(), findings=(finding,)))
     for shown, figures in ((measured, 2), (single, 1), (Judged(ledger()), 0)):
