@@ -76,7 +76,7 @@ class Ledger(Record):
 
     Attributes:
         subject: `None` if only claims that need no model were judged.
-        provenance: of the last measurement, likewise.
+        provenance: of the last measurement on the subject, likewise.
         findings: in the paper's order, those judged.
         measurements: that the verdicts rest on.
         options: of a command line that repeats the run.
@@ -141,7 +141,7 @@ def make_ledger(
     options: Options,
 ) -> Ledger:
     """The ledger of a run with those options."""
-    last = next(reversed(list(measurements.values())), None)
+    last = _last_on_subject(measurements)
     return Ledger(
         schema=SCHEMA,
         subject=last.subject if last else None,
@@ -150,6 +150,13 @@ def make_ledger(
         measurements=tuple(KeptMeasurement(need, to_data(made)) for need, made in measurements.items()),
         options=repeating(options, last.subject, last.provenance) if last else (),
     )
+
+
+def _last_on_subject(measurements: Mapping[Need, Measurement]) -> Measurement | None:
+    """What tells how the subject ran: a model trained from scratch has a precision of its own. Any, if that is all."""
+    made = list(measurements.values())
+    on_subject = [each for each in made if get_experiment(each.experiment).reads_subject]
+    return next(reversed(on_subject or made), None)
 
 
 def write_ledger(ledger: Ledger, path: Path) -> None:

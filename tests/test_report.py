@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledgers import HOSTILE, hostile, ledger, with_data
+from ledgers import HOSTILE, hostile, ledger, measured, subject, with_data
 
 from anatomy_bench import cli
 from anatomy_bench.claim import Conclusion, Need, VerdictWord
 from anatomy_bench.experiments import Profile
-from anatomy_bench.ledger import JudgedFinding, read_ledger, write_ledger
+from anatomy_bench.ledger import JudgedFinding, make_ledger, read_ledger, write_ledger
+from anatomy_bench.options import Options
 from anatomy_bench.report.html import html_report
 from anatomy_bench.report.markdown import markdown_report
 from anatomy_bench.report.why import why
@@ -273,3 +274,13 @@ def test_drawing_and_templates_load_only_when_a_report_is_written() -> None:
         "import sys, anatomy_bench.report.html, anatomy_bench.report.figures.drawing; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_report_tells_how_the_subject_ran_not_how_a_model_from_scratch_did():
+    ablation, growth = (measured(Need(each), subject(), Profile.QUICK) for each in ("ablation", "growth"))
+    ablation = replace(ablation, provenance=replace(ablation.provenance, dtype="bfloat16", attention="eager"))
+    made = make_ledger((), {}, {Need("ablation"): ablation, Need("growth"): growth}, Options(model="invented"))
+    assert made.provenance == ablation.provenance
+    assert made.options[made.options.index("--dtype") + 1] == "bfloat16"
+    alone = make_ledger((), {}, {Need("growth"): growth}, Options(model="invented"))
+    assert alone.provenance == growth.provenance
