@@ -6,7 +6,6 @@ Importing it imports nothing heavy: every project with this package installed pa
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -154,6 +153,7 @@ class _ClaimSession:
         from anatomy_bench.errors import AnatomyError
         from anatomy_bench.expected import Outcome
         from anatomy_bench.record import to_json
+        from anatomy_bench.report.properties import properties
 
         try:
             judged = self.judging.judge(claim)
@@ -164,7 +164,7 @@ class _ClaimSession:
                 pytest.exit(str(error), returncode=error.exit_code)
             record_property(_EXIT_PROPERTY, (error.exit_code, str(error)))  # the controller ends the session
             pytest.fail(str(error), pytrace=False)
-        for name, value in _properties(claim, judged.verdict).items():
+        for name, value in properties(claim, judged.verdict).items():
             record_property(name, value)
         record_property(_VERDICT_PROPERTY, to_json(judged.verdict).decode())
         record_property(_OUTCOME_PROPERTY, judged.outcome.value)
@@ -266,31 +266,6 @@ class _ClaimSession:
         findings = judged_findings(all_findings(), self._verdicts)
         terminalreporter.write_line(verdict_table(findings, self._outcomes, colour=bool(terminalreporter.hasmarkup)))
         terminalreporter.write_line(next_steps(self._outcomes))
-
-
-def _properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
-    """What JUnit XML and report logs carry of a verdict; what is unknown is left out."""
-    interval = verdict.interval95
-    told = {
-        "claim": claim.id,
-        "kind": claim.kind.value,
-        "place": claim.place,
-        "verdict": verdict.word.value,
-        "published": claim.published,
-        "measured": verdict.value,
-        "interval95_low": interval.low if interval else None,
-        "interval95_high": interval.high if interval else None,
-        "unit": claim.unit or None,
-        "criterion": str(claim.criterion),
-        "reason": verdict.reason or None,
-        "note": verdict.note or None,
-    }
-    # Not every reader of JSON takes a bare NaN.
-    return {
-        f"anatomy_bench_{name}": str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in told.items()
-        if value is not None
-    }
 
 
 def _options(config: pytest.Config) -> Options:

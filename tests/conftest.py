@@ -10,7 +10,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # Matrices of width 32 are faster on one thread than on the hand-over between two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "claim_runs"]
 
 
 @pytest.fixture(autouse=True)

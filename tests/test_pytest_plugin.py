@@ -1,42 +1,33 @@
 """Claims as tests: loaded late, measured once, judged the same however they are run."""
 
 import html
-import importlib
 import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import tiny
+from claim_runs import (
+    CLAIM_TESTS,
+    CLAIMS,
+    FINDINGS,
+    LEAN,
+    WITH_MODEL,
+    WITHOUT_MODEL,
+    RunClaims,
+    outcomes,
+    verdict_words,
+)
 from crashes import untimed
 
-from anatomy_bench.claim import Need
 from anatomy_bench.findings import all_claims, get_finding
-from anatomy_bench.ledger import Ledger, read_ledger
+from anatomy_bench.ledger import read_ledger
 from anatomy_bench.option_help import HELP
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
 
-FINDINGS = ("arithmetic", "delta-correlation", "importance-hierarchy")
-CLAIMS = [claim for finding in FINDINGS for claim in get_finding(finding).claims]
-WITH_MODEL = [claim for claim in CLAIMS if claim.runs_model]
-WITHOUT_MODEL = [claim for claim in CLAIMS if not claim.runs_model]
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic", "matplotlib", "jinja2"}
 
-CLAIM_TESTS = "import pytest\n" + "".join(
-    f"""
-@pytest.mark.finding({finding!r})
-def test_{finding.replace("-", "_")}(claim, uphold):
-    uphold(claim)
-"""
-    for finding in FINDINGS
-)
 # Writes down what a session has loaded by its end.
 NOTING_MODULES = f"""
 import sys
@@ -62,55 +53,10 @@ def pytest_configure(config):
     config.add_cleanup(lambda: setattr(Store, "put", put))
 """
 
-# Without plugins and rewriting that play no part here: every worker would pay for them anew.
-LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:benchmark", "--assert=plain")
-
-RunClaims = Callable[..., pytest.RunResult]
-
-
-@pytest.fixture(scope="module")
-def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model, once all that judging loads lazily is loaded.
-
-    Runs within this process start from the modules that are there and forget all others
-    at their end: torch cannot be loaded twice, and what can takes its time.
-    """
-    report = [f"anatomy_bench.report.{name}" for name in ("terminal", "writing", "html", "figures.drawing")]
-    for module in ("hypothesis", "matplotlib.backends.backend_svg", *report):
-        importlib.import_module(module)
-    options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
-    run = Run(options, store=Store(tmp_path_factory.mktemp("warm")))
-    for experiment in ("ablation", "structure"):
-        run.measure(Need(experiment))
-    return tiny_folder
-
-
-@pytest.fixture
-def run_claims(pytester: pytest.Pytester, learnt: Path) -> RunClaims:
-    """Run a file of claims in an empty folder; in this process unless told otherwise."""
-    pytester.makepyfile(test_claims=CLAIM_TESTS)
-
-    def run(*arguments: Any, in_process: bool = True, model: Any = learnt, allow: bool = True) -> pytest.RunResult:
-        options = [*LEAN, "--device", "cpu", "--model", str(model), *map(str, arguments)]
-        options += ["--allow-untrained"] if allow else []
-        if in_process:
-            return pytester.runpytest_inprocess(*options)
-        return pytester.runpytest_subprocess(*options)
-
-    return run
-
 
 def readable(statement: str) -> str:
     """As ids have it."""
     return statement.replace("−", "-").replace("²", "2")
-
-
-def verdict_words(ledger: Ledger) -> dict[str, str]:
-    return {claim.id: claim.verdict.word.value for finding in ledger.findings for claim in finding.claims}
-
-
-def outcomes(result: pytest.RunResult) -> dict[str, int]:
-    return {name: count for name, count in result.parseoutcomes().items() if name != "warnings"}
 
 
 def test_a_project_that_makes_no_claims_pays_nothing(pytester: pytest.Pytester) -> None:
@@ -307,43 +253,3 @@ def test_the_report_is_whole(run_claims: RunClaims, pytester: pytest.Pytester, l
     assert page.count("<svg") == 4  # importance; delta correlations, likeness, principal components
     (command,) = {line for line in page.splitlines() if "anatomy-bench verify" in line}
     assert f"--model {learnt} --device cpu --dtype float32 --profile quick --seed 0 --allow-untrained" in command
-
-
-def test_recording_makes_a_run_green(run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path) -> None:
-    unrecorded = outcomes(run_claims())
-    recording, second = run_claims("--record-expected"), run_claims()
-    assert (recording.ret, second.ret) == (0, 0)
-    green = {"passed": unrecorded["passed"], "skipped": unrecorded["skipped"], "xfailed": unrecorded["failed"]}
-    assert outcomes(recording) == outcomes(second) == green
-    written = {path.name for path in (pytester.path / "claims" / "expected").iterdir()}
-    assert written == {f"{learnt.name}.toml", "anatomical-heterogeneity.toml"}
-
-
-def test_a_record_that_no_longer_matches_fails_in_either_direction(
-    run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path
-) -> None:
-    run_claims("--record-expected", "-k", "importance_hierarchy")
-    record = pytester.path / "claims" / "expected" / f"{learnt.name}.toml"
-    for before, after in (("SUPPORTED", "REFUTED"), ("REFUTED", "SUPPORTED"), ("NOT_APPLICABLE", "SUPPORTED")):
-        original = record.read_text()
-        count = original.count(f'= "{before}"')
-        assert count > 0
-        record.write_text(original.replace(f'= "{before}"', f'= "{after}"'))
-        edited = run_claims("-k", "importance_hierarchy")
-        assert edited.ret == 1
-        assert outcomes(edited)["failed"] == count
-        assert f"on record: {after}" in edited.stdout.str()
-        record.write_text(original)
-
-
-def test_a_record_of_other_weights_does_not_count(
-    run_claims: RunClaims, pytester: pytest.Pytester, tmp_path: Path
-) -> None:
-    other = tiny.save(tmp_path / "other", tiny.model(seed=1))
-    named = pytester.path / "record.toml"
-    run_claims("-k", "delta_correlation", "--record-expected", "--expected", named)
-    assert named.exists()
-    assert run_claims("-k", "delta_correlation", "--expected", named).ret == 0
-    refused = run_claims("-k", "delta_correlation", "--expected", named, model=other)
-    assert refused.ret == 2
-    assert "--record-expected" in refused.stdout.str() + refused.stderr.str()

@@ -1,0 +1,33 @@
+"""What JUnit XML and report logs carry of a verdict."""
+
+import math
+
+from anatomy_bench.claim import Claim, Verdict
+
+
+def properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
+    """What is published and measured, by name (`anatomy_bench_…`); what is unknown is left out.
+
+    Values are in the claim's unit.
+    """
+    interval = verdict.interval95
+    told = {
+        "claim": claim.id,
+        "kind": claim.kind.value,
+        "place": claim.place,
+        "verdict": verdict.word.value,
+        "published": claim.published,
+        "measured": verdict.value,
+        "interval95_low": interval.low if interval else None,
+        "interval95_high": interval.high if interval else None,
+        "unit": claim.unit or None,
+        "criterion": str(claim.criterion),
+        "reason": verdict.reason or None,
+        "note": verdict.note or None,
+    }
+    # Not every reader of JSON takes a bare NaN.
+    return {
+        f"anatomy_bench_{name}": str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in told.items()
+        if value is not None
+    }
