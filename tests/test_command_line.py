@@ -296,9 +296,11 @@ def test_an_interrupt_ends_with_130_and_one_line(tiny_folder: Path, tmp_path: Pa
     writer = opened_by_reader(corpus, process)
     try:
         process.send_signal(signal.SIGINT)
+    finally:
+        os.close(writer)  # or one that is about to read would wait for ever, the signal noted and not yet raised
+    try:
         _, errors = process.communicate(timeout=60)
     finally:
-        os.close(writer)
         process.kill()
     assert process.returncode == 130
     assert errors.startswith("anatomy-bench: interrupted")

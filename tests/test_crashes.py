@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import crashes
@@ -14,6 +13,19 @@ from crashes import DAMAGES, EXPERIMENTS, Counts, Reference
 from processes import run_command
 
 CLAIM_TEST = "import pytest\n@pytest.mark.finding('delta-correlation')\ndef test_it(claim, uphold): uphold(claim)\n"
+# As if somebody pressed Ctrl-C when the first unit has just been kept.
+INTERRUPTED = """
+import os, signal
+from anatomy_bench.store import Store
+
+put = Store.put
+
+def put_and_interrupt(self, key, finished):
+    put(self, key, finished)
+    os.kill(os.getpid(), signal.SIGINT)
+
+Store.put = put_and_interrupt
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +88,12 @@ def test_pytest_keeps_what_was_finished_when_it_is_interrupted(tiny_folder: Path
     cache = tmp_path / "cache"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--model", tiny_folder, "--allow-untrained"]
     environment = {**os.environ, "ANATOMY_BENCH_CACHE": str(cache)}
-    process = subprocess.Popen(
-        [*command, "--device", "cpu"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        while process.poll() is None and not crashes.units(cache):
-            time.sleep(0.001)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=120)
-    finally:
-        process.kill()
+    (tmp_path / "conftest.py").write_text(INTERRUPTED)
+    ended = subprocess.run([*command, "--device", "cpu"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     kept = crashes.units(cache)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED
-    assert "KeyboardInterrupt" in out
-    assert len(kept) >= 1
+    assert ended.returncode == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in ended.stdout
+    assert len(kept) == 1
     arguments = ["measure", "structure", "--device", "cpu", "--model", str(tiny_folder), "--allow-untrained"]
     assert run_command(arguments, tmp_path / "again", cache).code == 0
     assert kept.items() <= crashes.units(cache).items()
