@@ -89,7 +89,8 @@ def test_pytest_keeps_what_was_finished_when_it_is_interrupted(tiny_folder: Path
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--model", tiny_folder, "--allow-untrained"]
     environment = {**os.environ, "ANATOMY_BENCH_CACHE": str(cache)}
     (tmp_path / "conftest.py").write_text(INTERRUPTED)
-    ended = subprocess.run([*command, "--device", "cpu"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    command += ["--device", "cpu"]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     kept = crashes.units(cache)
     assert ended.returncode == pytest.ExitCode.INTERRUPTED
     assert "KeyboardInterrupt" in ended.stdout
