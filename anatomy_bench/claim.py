@@ -232,6 +232,7 @@ class Verdict(Record):
         word: one of the four answers.
         value: measured, in the claim's unit; `None` if not applicable.
         interval95: of the value.
+        numerical_error: by how much rounding may have moved the value, where that is known; in the claim's unit.
         reason: why the word is not plain from value, interval and criterion.
         note: the estimate's note.
     """
@@ -240,20 +241,27 @@ class Verdict(Record):
     word: VerdictWord
     value: float | None = None
     interval95: Interval | None = None
+    numerical_error: float | None = None
     reason: str = ""
     note: str = ""
 
 
-def judge(claim: Claim, layer_count: int | None, measurements: Sequence[Any]) -> Verdict:
+def judge(
+    claim: Claim,
+    layer_count: int | None,
+    measurements: Sequence[Any],
+    numerical_error: float | None = None,
+) -> Verdict:
     """Judge a claim on the measurements that it needs.
 
     Args:
         claim: the claim.
         layer_count: of the subject; `None` for claims that need none.
         measurements: one for each of `claim.needs`, in that order.
+        numerical_error: by how much rounding may have moved the value, in the claim's unit (`numerical_error.py`).
 
-    An empirical estimate of unknown uncertainty is INCONCLUSIVE, whatever its value.
-    Consistency claims are exact where they carry no rounding interval.
+    An empirical estimate of unknown uncertainty is INCONCLUSIVE, whatever its value, and so is one that
+    without rounding might be judged otherwise. Consistency claims are exact where they carry no rounding interval.
     """
     inapplicable = claim.applies(layer_count) if layer_count is not None else None
     if inapplicable:
@@ -261,15 +269,18 @@ def judge(claim: Claim, layer_count: int | None, measurements: Sequence[Any]) ->
     estimate = claim.estimate(*measurements)
     if isinstance(estimate, NotApplicable):
         return Verdict(claim.id, VerdictWord.NOT_APPLICABLE, reason=estimate.reason)
-    word, reason = _weigh(claim, estimate)
-    return Verdict(claim.id, word, estimate.value, estimate.interval95, reason, estimate.note)
+    word, reason = _weigh(claim, estimate, numerical_error)
+    return Verdict(claim.id, word, estimate.value, estimate.interval95, numerical_error, reason, estimate.note)
 
 
-def _weigh(claim: Claim, estimate: Estimate) -> tuple[VerdictWord, str]:
+def _weigh(claim: Claim, estimate: Estimate, error: float | None) -> tuple[VerdictWord, str]:
     if estimate.value != estimate.value:
         return VerdictWord.INCONCLUSIVE, "the measured value is not a number"
     if estimate.interval95 is not None:
-        return claim.criterion.judge(estimate.interval95), ""
+        word = claim.criterion.judge(estimate.interval95)
+        if error is None or claim.criterion.judge(estimate.interval95.widened(error)) is word:
+            return word, ""
+        return VerdictWord.INCONCLUSIVE, "within numerical error of the criterion"
     if claim.kind is Kind.CONSISTENCY:
         holds = claim.criterion.holds_for(estimate.value)
         return (VerdictWord.SUPPORTED if holds else VerdictWord.REFUTED), ""

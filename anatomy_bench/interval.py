@@ -20,6 +20,10 @@ class Interval(Record):
         if self.low > self.high:
             raise ValueError(f"interval [{self.low}, {self.high}] is reversed")
 
+    def widened(self, by: float) -> "Interval":
+        """The interval with each end as much further out."""
+        return Interval(self.low - by, self.high + by)
+
     @model_serializer
     def _as_pair(self) -> tuple[float, float]:
         return (self.low, self.high)

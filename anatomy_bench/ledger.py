@@ -16,10 +16,11 @@ from anatomy_bench.claim import Claim, Conclusion, Finding, Kind, Need, Verdict,
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import get_experiment
 from anatomy_bench.measurement import Measurement, Provenance, SubjectRecord
+from anatomy_bench.numerical_error import NOISE_FLOOR
 from anatomy_bench.options import Options, repeating
 from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
 
-SCHEMA = "anatomy_bench/ledger/2"
+SCHEMA = "anatomy_bench/ledger/3"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LEDGER_FILE = "ledger.json"
 """Its name in the folder of a report."""
@@ -132,6 +133,15 @@ def judged_findings(findings: Sequence[Finding], verdicts: Mapping[str, Verdict]
             kept = tuple(judged_claim(claim, verdicts[claim.id]) for claim in claims)
             judged.append(JudgedFinding(finding.id, finding.paper, finding.title, finding.place, conclusion, kept))
     return tuple(judged)
+
+
+def rests_on(verdicts: Mapping[str, Verdict], claims: Mapping[str, Claim]) -> list[Need]:
+    """The measurements behind some verdicts, each once; by id of the claim."""
+    judged = [verdict for verdict in verdicts.values() if verdict.value is not None]
+    needs = [need for verdict in judged for need in claims[verdict.claim].needs]
+    if any(verdict.numerical_error is not None for verdict in judged):
+        needs.append(NOISE_FLOOR)
+    return list(dict.fromkeys(needs))
 
 
 def make_ledger(

@@ -10,7 +10,7 @@ from anatomy_bench.claim import judge as judge_claim
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Profile
 from anatomy_bench.findings import all_claims, all_findings
-from anatomy_bench.ledger import Ledger, judged_findings, make_ledger, read_ledger, write_ledger
+from anatomy_bench.ledger import Ledger, judged_findings, make_ledger, read_ledger, rests_on, write_ledger
 from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import DEFAULT_MODEL, Options
 from anatomy_bench.run import Run
@@ -162,7 +162,7 @@ def judge(subject: Run | Ledger | str | Path | None = None, finding: str | None 
     claims = {each.id: each for each in _claims(finding)}
     if isinstance(subject, Run):
         verdicts = {name: subject.judge(claim) for name, claim in claims.items()}
-        needs = {need for name in verdicts if verdicts[name].value is not None for need in claims[name].needs}
+        needs = rests_on(verdicts, claims)
         kept = {need: made for need, made in subject.measurements.items() if need in needs}
         return Judged(make_ledger(all_findings(), verdicts, kept, subject.options))
     if subject is None:
@@ -181,11 +181,16 @@ def _claims(finding: str | None) -> list[Claim]:
 def _judged_again(ledger: Ledger, claims: Mapping[str, Claim]) -> Ledger:
     """The ledger with today's verdicts on its measurements; claims that it lacks a measurement for are left out."""
     layers = ledger.subject.layers if ledger.subject else None
-    verdicts = {name: found for name, claim in claims.items() if (found := _verdict(ledger, claim, layers)) is not None}
+    errors = {each.id: each.verdict.numerical_error for finding in ledger.findings for each in finding.claims}
+    verdicts = {
+        name: found
+        for name, claim in claims.items()
+        if (found := _verdict(ledger, claim, layers, errors.get(name))) is not None
+    }
     return replace(ledger, findings=judged_findings(all_findings(), verdicts))
 
 
-def _verdict(ledger: Ledger, claim: Claim, layers: int | None) -> Verdict | None:
+def _verdict(ledger: Ledger, claim: Claim, layers: int | None, numerical_error: float | None) -> Verdict | None:
     if not claim.runs_model:
         return judge_claim(claim, None, ())
     if layers is None:
@@ -193,4 +198,4 @@ def _verdict(ledger: Ledger, claim: Claim, layers: int | None) -> Verdict | None
     if claim.applies(layers):
         return judge_claim(claim, layers, ())
     measured = [ledger.measurement(need) for need in claim.needs]
-    return None if None in measured else judge_claim(claim, layers, measured)
+    return None if None in measured else judge_claim(claim, layers, measured, numerical_error)

@@ -238,17 +238,11 @@ class _ClaimSession:
             self.judging.write_record(self._verdicts)
         if report is not None:
             from anatomy_bench.findings import all_claims, all_findings
-            from anatomy_bench.ledger import make_ledger
+            from anatomy_bench.ledger import make_ledger, rests_on
             from anatomy_bench.report.writing import write_report
 
             run = self.judging.run
-            claims = all_claims()
-            needs = [
-                need
-                for claim in self._verdicts
-                if self._verdicts[claim].value is not None
-                for need in claims[claim].needs
-            ]
+            needs = rests_on(self._verdicts, all_claims())
             measured = {need: run.measure(need) for need in needs}
             write_report(make_ledger(all_findings(), self._verdicts, measured, run.options), report)
 

@@ -7,6 +7,9 @@ _GROUPED_FROM = 1000
 _SCIENTIFIC_FROM = 1e12
 """Perplexities without bound: of a model with no layers the digits would fill a page."""
 
+_COUNTS_FROM = 0.01
+"""Share of an interval's width from which numerical error is worth a reader's eye."""
+
 
 def quantity(value: float | None) -> str:
     """A number to about four significant digits; a dash where there is none."""
@@ -21,5 +24,13 @@ def interval_text(interval: Interval | None) -> str:
 
 
 def measured_text(verdict: Verdict) -> str:
-    """Measured value with its interval."""
-    return f"{quantity(verdict.value)} {interval_text(verdict.interval95)}".rstrip()
+    """Measured value with its interval, and with its numerical error where that counts."""
+    return " ".join(filter(None, (quantity(verdict.value), interval_text(verdict.interval95), error_text(verdict))))
+
+
+def error_text(verdict: Verdict) -> str:
+    """By how much rounding may have moved the value, such as `± 0.3`; nothing where that is nothing to the interval."""
+    error, interval = verdict.numerical_error, verdict.interval95
+    if not error or interval is None or error < _COUNTS_FROM * (interval.high - interval.low):
+        return ""
+    return f"± {quantity(error)}"

@@ -11,7 +11,7 @@ from anatomy_bench.gaussian_noise import GaussianNoise
 from anatomy_bench.measurement import CorpusRecord, Measurement
 from anatomy_bench.quantities import quantity
 from anatomy_bench.record import Record
-from anatomy_bench.scored import paired_bootstrap
+from anatomy_bench.scored import disturbed_nats, paired_bootstrap
 from anatomy_bench.statistics import Floats, PairedBootstrap
 
 Text = Literal["recovery", "scored"]
@@ -69,6 +69,11 @@ class TrainedLayer(Record):
 
     sentence_nll_nats: tuple[tuple[float, ...], ...]
     training_loss_nats: tuple[float, ...]
+
+    def disturbed(self, relative_error: float, rng: np.random.Generator) -> "TrainedLayer":
+        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        scores = tuple(disturbed_nats(step, relative_error, rng) for step in self.sentence_nll_nats)
+        return TrainedLayer(scores, self.training_loss_nats)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,11 @@ from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpu
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
+from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
 from anatomy_bench.hub import commit_of
 from anatomy_bench.locations import cache_folder
 from anatomy_bench.measurement import Measurement
+from anatomy_bench.numerical_error import COPIES, NOISE_FLOOR, Assembled, disturbed, numerical_error
 from anatomy_bench.options import Options
 from anatomy_bench.progress import Progress, SilentProgress
 from anatomy_bench.provenance import provenance
@@ -37,6 +39,8 @@ class Run:
         self._progress = progress or SilentProgress()
         self._given_store = store
         self._measured: dict[Need, Measurement] = {}
+        self._assembled: dict[Need, Assembled] = {}
+        self._copies: dict[Need, list[Measurement]] = {}
 
     @cached_property
     def subject(self) -> "Subject":
@@ -54,11 +58,9 @@ class Run:
             source = resolve_source(options.model, options.revision)
             commit = commit_of(source.location, source.revision) if isinstance(source.location, str) else None
             pinned = replace(source, revision=commit or source.revision)  # all of its files are of one commit
-            subject = load_subject(pinned, device=options.device, dtype=options.dtype, permissions=allowed)
+            return load_subject(pinned, device=options.device, dtype=options.dtype, permissions=allowed)
         except OSError as error:  # a name that is too long, a file without permission, a full disk
             raise UsageError(f"cannot load {options.model}: {error.strerror or error}") from error
-        subject.record = replace(subject.record, commit=commit)
-        return subject
 
     @cached_property
     def _store(self) -> Store:
@@ -98,7 +100,8 @@ class Run:
         layers = self.subject.record.layers if claim.runs_model else None
         if layers is not None and claim.applies(layers):
             return judge(claim, layers, ())
-        return judge(claim, layers, [self.measure(need) for need in claim.needs])
+        measured = [self.measure(need) for need in claim.needs]
+        return judge(claim, layers, measured, numerical_error(claim, self._disturbed(claim.needs)))
 
     @property
     def measurements(self) -> dict[Need, Measurement]:
@@ -117,6 +120,14 @@ class Run:
             provenance(self.subject, experiment.name, self.profile, self.options.seed),
         )
         units = experiment.units(setting.subject, config, self.options.seed)
+        finished = self._finished(experiment, setting, units, corpus)
+        self._assembled[need] = Assembled(experiment, setting, config, finished)
+        return experiment.assemble(setting, config, finished)
+
+    def _finished(
+        self, experiment: Experiment, setting: Setting, units: Sequence[Any], corpus: Corpus
+    ) -> dict[Any, Finished]:
+        """The result of each unit: from the store, or measured now and kept there."""
         circumstances = _circumstances(experiment, setting)
         with self._store.locked(circumstances):
             finished = {} if self.options.fresh else self._stored(experiment, circumstances, units)
@@ -125,7 +136,21 @@ class Run:
                 for unit, result in experiment.run(missing, self.subject, corpus, self._progress):
                     self._store.put(_key(circumstances, unit), result)
                     finished[unit] = result
-        return experiment.assemble(setting, config, {unit: finished[unit] for unit in units})
+        return {unit: finished[unit] for unit in units}
+
+    def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
+        """Copies of measurements that rounding might have given as well; none where they rest on no scores."""
+        if not any(self._assembled[need].is_scored for need in needs):
+            return []
+        floor = self.measure(NOISE_FLOOR)
+        assert isinstance(floor, NoiseFloorMeasurement)
+        for need in needs:
+            if need not in self._copies:
+                made = self._assembled[need]
+                self._copies[need] = disturbed(made, floor.relative_error) if made.is_scored else []
+        # One that rests on no scores is what it is, beside any copy of the others.
+        copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
+        return [list(each) for each in zip(*copies, strict=True)]
 
     def _stored(
         self, experiment: Experiment, circumstances: dict[str, Any], units: Iterable[Any]

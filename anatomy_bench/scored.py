@@ -39,6 +39,15 @@ class SentenceScores(Record):
 
     nll_nats: tuple[float, ...]
 
+    def disturbed(self, relative_error: float, rng: np.random.Generator) -> "SentenceScores":
+        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        return SentenceScores(disturbed_nats(self.nll_nats, relative_error, rng))
+
+
+def disturbed_nats(nats: Sequence[float], relative_error: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """Each off by a factor of 1 ± `relative_error` (a standard deviation)."""
+    return tuple((np.array(nats) * (1 + relative_error * rng.standard_normal(len(nats)))).tolist())
+
 
 @dataclass(frozen=True)
 class Variant(Record):

@@ -45,7 +45,7 @@ def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         importlib.import_module(module)
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
     run = Run(options, store=Store(tmp_path_factory.mktemp("warm")))
-    for experiment in ("ablation", "structure"):
+    for experiment in ("ablation", "structure", "noise_floor"):
         run.measure(Need(experiment))
     return tiny_folder
 

@@ -17,6 +17,7 @@ from anatomy_bench.growth_schedule import Trained, Training, Validation
 from anatomy_bench.interventions import Intact
 from anatomy_bench.ledger import KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.measurement import CorpusRecord, Provenance, SubjectRecord, Versions, generator
+from anatomy_bench.numerical_error import Assembled
 from anatomy_bench.options import Options
 from anatomy_bench.record import Record, to_data
 from anatomy_bench.recovery_curves import RecoveryUnit, TrainedLayer
@@ -94,6 +95,11 @@ EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation", "pertu
 
 
 def measured(need: Need, of: SubjectRecord, profile: Profile) -> Any:
+    made = assembled(need, of, profile)
+    return made.experiment.assemble(made.setting, made.config, made.finished)
+
+
+def assembled(need: Need, of: SubjectRecord, profile: Profile) -> Assembled:
     experiment = get_experiment(need.experiment)
     config = experiment.configure(profile, need.layers)
     config = replace(config, **{name: DRAWS for name in ("null_draws", "resamples") if hasattr(config, name)})
@@ -101,7 +107,7 @@ def measured(need: Need, of: SubjectRecord, profile: Profile) -> Any:
     units = experiment.units(of, config, 0)
     LAYERS_OF.update(dict.fromkeys(units, of.layers))
     finished = {unit: Finished(INVENTED.get(type(unit), score)(unit), 0.1) for unit in units}
-    return experiment.assemble(Setting(of, corpus if experiment.reads_corpus else None, PROVENANCE), config, finished)
+    return Assembled(experiment, Setting(of, corpus if experiment.reads_corpus else None, PROVENANCE), config, finished)
 
 
 @cache

@@ -108,7 +108,7 @@ def test_the_command_takes_files_and_folders(
     assert json.loads(capsys.readouterr().out)["claims"][0]["id"] == turned
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[1, 2", b'{"schema": "anatomy_bench/ledger/2"}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[1, 2", b'{"schema": "anatomy_bench/ledger/3"}', b"\xff\xfe"])
 def test_what_is_no_ledger_is_told_in_one_line(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ from anatomy_bench.run import Run
 from anatomy_bench.store import Store
 
 # All but growth, whose trainings are held to their seeds in test_growth_training.py.
-EXPERIMENTS = ("ablation", "structure", "predictability", "perturbation", "manipulation", "recovery")
+EXPERIMENTS = ("ablation", "structure", "predictability", "perturbation", "manipulation", "recovery", "noise_floor")
 
 MEASURE_ALL = """
 import json, sys

@@ -209,7 +209,7 @@ def test_workers_measure_every_unit_once_and_judge_as_one_process_does(
     measured = Counter((pytester.path / "units").read_text().splitlines())
     stored = {path: path.stat().st_mtime_ns for path in cache.rglob("store/*/*/*.json")}
     assert set(measured.values()) == {1}
-    assert measured.total() == len(stored) == 1 + 2 * 4 + 7  # intact, two interventions a layer, components
+    assert measured.total() == len(stored) == (1 + 2 * 4) + 7 + 2 * (1 + 2 * 3)  # ablation, components, noise floor
 
     again = run_claims("--report", "again")
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
@@ -238,7 +238,7 @@ def test_the_report_is_whole(run_claims: RunClaims, pytester: pytest.Pytester, l
     assert (words["SUPPORTED"], words["NOT_APPLICABLE"]) == (found["passed"], found["skipped"])
     assert words["REFUTED"] + words["INCONCLUSIVE"] == found["failed"]
     read = {each.need.experiment for each in ledger.measurements}
-    assert read == {"ablation", "structure"}
+    assert read == {"ablation", "structure", "noise_floor"}
     for kept in ledger.measurements:
         made = ledger.measurement(kept.need)
         assert made is not None

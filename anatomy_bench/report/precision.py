@@ -1,0 +1,21 @@
+"""What a report says of its own arithmetic."""
+
+from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
+from anatomy_bench.ledger import Ledger
+from anatomy_bench.numerical_error import NOISE_FLOOR
+
+
+def precision(ledger: Ledger) -> str:
+    """One sentence on the noise floor; nothing where no claim needed it.
+
+    Raises:
+        UsageError: the ledger's measurement is not of this version.
+    """
+    floor = ledger.measurement(NOISE_FLOOR)
+    if not isinstance(floor, NoiseFloorMeasurement):
+        return ""
+    return (
+        f"Scores differ by a relative {floor.relative_error:.1e} (root mean square over sentences) from those of plain "
+        "forward passes in float32. A figure that this moves by a hundredth of its interval or more says by how much "
+        "(±, two standard deviations); a claim that it could decide is inconclusive."
+    )
