@@ -8,10 +8,10 @@ import numpy as np
 
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.gaussian_noise import GaussianNoise
-from anatomy_bench.measurement import CorpusRecord, Measurement
+from anatomy_bench.measurement import CorpusRecord
 from anatomy_bench.quantities import quantity
 from anatomy_bench.record import Record
-from anatomy_bench.scored import disturbed_nats, paired_bootstrap
+from anatomy_bench.scored import ScoredMeasurement, disturbed_nats
 from anatomy_bench.statistics import Floats, PairedBootstrap
 
 Text = Literal["recovery", "scored"]
@@ -172,19 +172,15 @@ def first_below(curves_nats: Floats, baseline_nats: Floats | float, multiple: fl
 
 
 @dataclass(frozen=True)
-class RecoveryMeasurement(Measurement):
+class RecoveryMeasurement(ScoredMeasurement):
     """Recovery of layers.
 
     Attributes:
         config: as run.
-        baseline_perplexity: of the intact model.
-        baseline_sentence_nll_nats: each sentence's.
         recoveries: by text, layer and noise.
     """
 
     config: RecoveryConfig
-    baseline_perplexity: float
-    baseline_sentence_nll_nats: tuple[float, ...]
     recoveries: tuple[Recovery, ...]
 
     def layers(self, text: Text = "recovery") -> tuple[int, ...]:
@@ -199,9 +195,7 @@ class RecoveryMeasurement(Measurement):
 
     def bootstrap(self, nll_nats: Sequence[Sequence[float]]) -> PairedBootstrap:
         """Resampled changes against the intact model, of states whose sentences score so; all on the same resamples."""
-        assert self.corpus is not None
-        rng = self.generator("sentences")
-        return paired_bootstrap(self.baseline_sentence_nll_nats, nll_nats, self.corpus, self.config.resamples, rng)
+        return self.against_baseline(nll_nats, self.config.resamples)
 
     def steps_below(self, layer: int, multiple: float, text: Text = "recovery") -> float:
         """Mean over noises of the steps to a threshold, where one that was never crossed counts as one step more."""

@@ -2,17 +2,17 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anatomy_bench.corpus import Corpus
-from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.interval import Interval
-from anatomy_bench.interventions import Intervention
-from anatomy_bench.measurement import CorpusRecord
+from anatomy_bench.interventions import Intact, Intervention
+from anatomy_bench.measurement import CorpusRecord, Measurement
 from anatomy_bench.progress import Progress
 from anatomy_bench.record import Record
 from anatomy_bench.statistics import PairedBootstrap, percent
@@ -68,6 +68,25 @@ class Variant(Record):
     sentence_nll_nats: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class ScoredMeasurement(Measurement):
+    """A measurement of changed models beside the intact one, on the same sentences.
+
+    Attributes:
+        baseline_perplexity: of the intact model.
+        baseline_sentence_nll_nats: each sentence's.
+    """
+
+    baseline_perplexity: float
+    baseline_sentence_nll_nats: tuple[float, ...]
+
+    def against_baseline(self, nll_nats: Sequence[Sequence[float]], resamples: int) -> PairedBootstrap:
+        """Resampled changes of models whose sentences score so, all on the same resamples."""
+        assert self.corpus is not None
+        rng = self.generator("sentences")
+        return paired_bootstrap(self.baseline_sentence_nll_nats, nll_nats, self.corpus, resamples, rng)
+
+
 def score_units(
     units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
 ) -> Iterator[tuple[Intervention, Finished]]:
@@ -114,6 +133,17 @@ def paired_bootstrap(
 def baseline_perplexity(intact_nll_nats: Sequence[float], corpus: CorpusRecord) -> float:
     """exp(total nats / total tokens) of the intact model."""
     return float(np.exp(sum(intact_nll_nats) / corpus.tokens))
+
+
+def scored_header(setting: Setting, experiment: str, finished: Mapping[Any, Finished]) -> dict[str, Any]:
+    """The fields that every such measurement has; `finished` has the intact model's scores."""
+    assert setting.corpus is not None
+    intact = scores_of(finished[Intact()])
+    return {
+        **setting.header(experiment, finished),
+        "baseline_perplexity": baseline_perplexity(intact, setting.corpus),
+        "baseline_sentence_nll_nats": intact,
+    }
 
 
 def compare(

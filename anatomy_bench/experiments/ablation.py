@@ -18,12 +18,12 @@ from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.scored import (
+    ScoredMeasurement,
     SentenceScores,
     Variant,
-    baseline_perplexity,
     compare,
-    paired_bootstrap,
     score_units,
+    scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
@@ -63,19 +63,15 @@ class LayerAblation(Record):
 
 
 @dataclass(frozen=True)
-class AblationMeasurement(Measurement):
+class AblationMeasurement(ScoredMeasurement):
     """Importance of layers.
 
     Attributes:
         config: as run.
-        baseline_perplexity: of the intact model.
-        baseline_sentence_nll_nats: each sentence's.
         layers: in order.
     """
 
     config: AblationConfig
-    baseline_perplexity: float
-    baseline_sentence_nll_nats: tuple[float, ...]
     layers: tuple[LayerAblation, ...]
 
     def layer(self, index: int) -> LayerAblation:
@@ -104,13 +100,8 @@ class AblationMeasurement(Measurement):
 
     def bootstrap(self, layers: Sequence[LayerAblation], variant: str) -> PairedBootstrap:
         """Resampled degradations of the given layers under a variant, all on the same resamples."""
-        assert self.corpus is not None
-        return paired_bootstrap(
-            self.baseline_sentence_nll_nats,
-            [each.variants[variant].sentence_nll_nats for each in layers],
-            self.corpus,
-            self.config.resamples,
-            self.generator("sentences"),
+        return self.against_baseline(
+            [each.variants[variant].sentence_nll_nats for each in layers], self.config.resamples
         )
 
 
@@ -169,15 +160,8 @@ class Ablation:
             for name, make in VARIANTS.items()
         }
         return AblationMeasurement(
-            schema="anatomy_bench/ablation/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **scored_header(setting, self.name, finished),
             config=config,
-            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
-            baseline_sentence_nll_nats=intact,
             layers=tuple(
                 LayerAblation(
                     layer,

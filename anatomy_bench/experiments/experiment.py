@@ -34,6 +34,17 @@ class Setting:
     corpus: CorpusRecord | None
     provenance: Provenance
 
+    def header(self, experiment: str, finished: "Mapping[Any, Finished]") -> dict[str, Any]:
+        """The fields that every measurement has."""
+        return {
+            "schema": f"anatomy_bench/{experiment}/1",
+            "experiment": experiment,
+            "subject": self.subject,
+            "corpus": self.corpus,
+            "provenance": self.provenance,
+            "seconds": sum(each.seconds for each in finished.values()),
+        }
+
 
 @dataclass(frozen=True)
 class Finished:

@@ -14,12 +14,12 @@ from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.scored import (
+    ScoredMeasurement,
     SentenceScores,
     Variant,
-    baseline_perplexity,
     compare,
-    paired_bootstrap,
     score_units,
+    scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
@@ -52,19 +52,15 @@ class LayerSet(Record):
 
 
 @dataclass(frozen=True)
-class ManipulationMeasurement(Measurement):
+class ManipulationMeasurement(ScoredMeasurement):
     """Damage of each strategy on each set.
 
     Attributes:
         config: as run.
-        baseline_perplexity: of the intact model.
-        baseline_sentence_nll_nats: each sentence's.
         sets: in the order above.
     """
 
     config: ManipulationConfig
-    baseline_perplexity: float
-    baseline_sentence_nll_nats: tuple[float, ...]
     sets: tuple[LayerSet, ...]
 
     def layer_set(self, name: str) -> LayerSet:
@@ -85,14 +81,7 @@ class ManipulationMeasurement(Measurement):
 
     def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
         """Resampled changes of some variants, all on the same resamples."""
-        assert self.corpus is not None
-        return paired_bootstrap(
-            self.baseline_sentence_nll_nats,
-            [each.sentence_nll_nats for each in variants],
-            self.corpus,
-            self.config.resamples,
-            self.generator("sentences"),
-        )
+        return self.against_baseline([each.sentence_nll_nats for each in variants], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """A row a set and strategy: perplexity, degradation and its interval."""
@@ -185,15 +174,8 @@ class Manipulation:
             )
         )
         return ManipulationMeasurement(
-            schema="anatomy_bench/manipulation/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **scored_header(setting, self.name, finished),
             config=config,
-            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
-            baseline_sentence_nll_nats=intact,
             sets=tuple(
                 LayerSet(name, layers, {strategy: variants[unit] for strategy, unit in strategies.items()})
                 for (name, layers), strategies in plan(setting.subject, config, seed).items()

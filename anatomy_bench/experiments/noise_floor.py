@@ -153,12 +153,7 @@ class NoiseFloor:
             for intervention in _interventions(setting.subject.layers, config)
         ]
         return NoiseFloorMeasurement(
-            schema="anatomy_bench/noise_floor/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **setting.header(self.name, finished),
             config=config,
             relative_error=float(np.sqrt(np.mean([probe.relative_error**2 for probe in probes]))),
             probes=tuple(probes),

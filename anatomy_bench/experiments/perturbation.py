@@ -18,12 +18,12 @@ from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.scored import (
+    ScoredMeasurement,
     SentenceScores,
     Variant,
-    baseline_perplexity,
     compare,
-    paired_bootstrap,
     score_units,
+    scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
@@ -68,19 +68,15 @@ class NoisedLayer(Record):
 
 
 @dataclass(frozen=True)
-class PerturbationMeasurement(Measurement):
+class PerturbationMeasurement(ScoredMeasurement):
     """Damage of noise in single layers.
 
     Attributes:
         config: as run.
-        baseline_perplexity: of the intact model.
-        baseline_sentence_nll_nats: each sentence's.
         layers: in order.
     """
 
     config: PerturbationConfig
-    baseline_perplexity: float
-    baseline_sentence_nll_nats: tuple[float, ...]
     layers: tuple[NoisedLayer, ...]
 
     def layer(self, index: int) -> NoisedLayer:
@@ -96,14 +92,7 @@ class PerturbationMeasurement(Measurement):
 
     def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
         """Resampled changes of some variants, all on the same resamples."""
-        assert self.corpus is not None
-        return paired_bootstrap(
-            self.baseline_sentence_nll_nats,
-            [each.sentence_nll_nats for each in variants],
-            self.corpus,
-            self.config.resamples,
-            self.generator("sentences"),
-        )
+        return self.against_baseline([each.sentence_nll_nats for each in variants], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """A row a noise: perplexity, degradation and its interval."""
@@ -172,15 +161,8 @@ class Perturbation:
         variants = compare(intact, scores, setting.corpus, config.resamples, generator(seed, "sentences"))
         by_noise = dict(zip(noises, variants, strict=True))
         return PerturbationMeasurement(
-            schema="anatomy_bench/perturbation/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **scored_header(setting, self.name, finished),
             config=config,
-            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
-            baseline_sentence_nll_nats=intact,
             layers=tuple(
                 NoisedLayer(
                     layer,

@@ -23,12 +23,12 @@ from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.regressions import ComponentPredictability, Predictors, RegressionUnit, component_predictability
 from anatomy_bench.ridge import DEFAULT_READING, FIRST_TARGET, READINGS, Reading
 from anatomy_bench.scored import (
+    ScoredMeasurement,
     SentenceScores,
     Variant,
-    baseline_perplexity,
     compare,
-    paired_bootstrap,
     score_units,
+    scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import Floats, PairedBootstrap
@@ -86,23 +86,19 @@ class Replacement(Record):
 
 
 @dataclass(frozen=True)
-class PredictabilityMeasurement(Measurement):
+class PredictabilityMeasurement(ScoredMeasurement):
     """Predictability of weights, and what the predictions are worth.
 
     Attributes:
         config: as run.
         targets: the layers that were predicted.
         components: in the architecture's order.
-        baseline_perplexity: of the intact model.
-        baseline_sentence_nll_nats: each sentence's.
         replacements: by reading, choice and number of layers.
     """
 
     config: PredictabilityConfig
     targets: tuple[int, ...]
     components: tuple[ComponentPredictability, ...]
-    baseline_perplexity: float
-    baseline_sentence_nll_nats: tuple[float, ...]
     replacements: tuple[Replacement, ...]
 
     def component(self, name: str) -> ComponentPredictability | None:
@@ -115,14 +111,7 @@ class PredictabilityMeasurement(Measurement):
 
     def bootstrap(self, replacements: Sequence[Replacement]) -> PairedBootstrap:
         """Resampled degradations under the given replacements, all on the same resamples."""
-        assert self.corpus is not None
-        return paired_bootstrap(
-            self.baseline_sentence_nll_nats,
-            [each.variant.sentence_nll_nats for each in replacements],
-            self.corpus,
-            self.config.resamples,
-            self.generator("sentences"),
-        )
+        return self.against_baseline([each.variant.sentence_nll_nats for each in replacements], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """A row a component and reading, then a row a replacement."""
@@ -271,17 +260,10 @@ class Predictability:
             generator(setting.provenance.seed, "sentences"),
         )
         return PredictabilityMeasurement(
-            schema="anatomy_bench/predictability/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **scored_header(setting, self.name, finished),
             config=config,
             targets=tuple(range(FIRST_TARGET, setting.subject.layers)),
             components=components,
-            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
-            baseline_sentence_nll_nats=intact,
             replacements=tuple(
                 Replacement(each.reading, choice, each.layers, _mean_r2(components, each), variant)
                 for (choice, each), variant in zip(planned, variants, strict=True)

@@ -28,7 +28,7 @@ from anatomy_bench.recovery_curves import (
     TrainedLayer,
     recovery_of,
 )
-from anatomy_bench.scored import SentenceScores, baseline_perplexity, score_units, scores_of
+from anatomy_bench.scored import SentenceScores, score_units, scored_header, scores_of
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
@@ -133,15 +133,8 @@ class Recovery:
         intact = scores_of(finished[Intact()])
         planned = _recoveries(setting.subject.layers, config, setting.provenance.seed)
         return RecoveryMeasurement(
-            schema="anatomy_bench/recovery/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **scored_header(setting, self.name, finished),
             config=config,
-            baseline_perplexity=baseline_perplexity(intact, setting.corpus),
-            baseline_sentence_nll_nats=intact,
             recoveries=tuple(recovery_of(unit, finished[unit], intact, setting.corpus) for unit in planned),
         )
 

@@ -271,12 +271,7 @@ class Structure:
     ) -> StructureMeasurement:
         """All components together."""
         return StructureMeasurement(
-            schema="anatomy_bench/structure/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=setting.corpus,
-            provenance=setting.provenance,
-            seconds=sum(each.seconds for each in finished.values()),
+            **setting.header(self.name, finished),
             config=config,
             components=tuple(each.result for each in finished.values() if isinstance(each.result, ComponentStructure)),
         )
