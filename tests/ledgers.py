@@ -10,7 +10,7 @@ import numpy as np
 
 from anatomy_bench.claim import Need, judge
 from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.experiment import Finished, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.experiments.structure import ComponentUnit, component_structure
 from anatomy_bench.findings import all_findings
 from anatomy_bench.growth_schedule import Trained, Training, Validation
@@ -94,20 +94,31 @@ EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation", "pertu
 """Those whose results can be invented: findings on others are left out."""
 
 
-def measured(need: Need, of: SubjectRecord, profile: Profile) -> Any:
-    made = assembled(need, of, profile)
+def invented(unit: Any) -> Record:
+    return INVENTED.get(type(unit), score)(unit)
+
+
+def measured(need: Need, of: SubjectRecord, profile: Profile, invent: Callable[[Any], Record] = invented) -> Any:
+    made = assembled(need, of, profile, invent)
     return made.experiment.assemble(made.setting, made.config, made.finished)
 
 
-def assembled(need: Need, of: SubjectRecord, profile: Profile) -> Assembled:
+def assembled(need: Need, of: SubjectRecord, profile: Profile, invent: Callable[[Any], Record] = invented) -> Assembled:
     experiment = get_experiment(need.experiment)
     config = experiment.configure(profile, need.layers)
+    if isinstance(experiment, FollowUp):
+        config = experiment.follow(config, _earlier(Need(experiment.follows, need.corpus), of, profile))
     config = replace(config, **{name: DRAWS for name in ("null_draws", "resamples") if hasattr(config, name)})
     corpus = CorpusRecord(need.corpus or "ten", "d" * 64, SENTENCES, SENTENCES * TOKENS, (TOKENS,) * SENTENCES)
     units = experiment.units(of, config, 0)
     LAYERS_OF.update(dict.fromkeys(units, of.layers))
-    finished = {unit: Finished(INVENTED.get(type(unit), score)(unit), 0.1) for unit in units}
+    finished = {unit: Finished(invent(unit), 0.1) for unit in units}
     return Assembled(experiment, Setting(of, corpus if experiment.reads_corpus else None, PROVENANCE), config, finished)
+
+
+@cache
+def _earlier(need: Need, of: SubjectRecord, profile: Profile) -> Any:
+    return measured(need, of, profile)
 
 
 @cache

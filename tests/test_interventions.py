@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from anatomy_bench.engine.naive import sentence_nll_nats
+from anatomy_bench.engine.stack import LayerStack
+from anatomy_bench.gaussian_noise import GaussianNoise, SigmaOf
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
 from anatomy_bench.ridge import READINGS, depth_features
 from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll
@@ -35,6 +37,7 @@ interventions = st.one_of(
     st.builds(Blend, sets),
     st.builds(LowRankBlend, sets, st.sampled_from([None, 3])),
     st.builds(Noise, sets, st.floats(0, 2), st.integers(0, 2**31)),
+    st.builds(GaussianNoise, layers, st.floats(0, 2), st.integers(0, 2**31), st.sampled_from(get_args(SigmaOf))),
     predictions,
 )
 architectures = st.sampled_from(ARCHITECTURES)
@@ -79,6 +82,33 @@ def test_every_parameter_is_restored_when_the_body_raises(architecture: str, int
     before = weights(subject)
     with pytest.raises(KeyboardInterrupt), subject.applied(intervention):
         raise KeyboardInterrupt
+    assert same_bits(weights(subject), before)
+    assert has_own_forwards(subject)
+
+
+@settings(max_examples=40, deadline=None)
+@given(architectures, interventions, st.data())
+def test_every_parameter_is_restored_when_the_change_itself_is_interrupted(
+    architecture: str, intervention: Intervention, data: st.DataObject
+) -> None:
+    """With some layers changed, one half changed, and the others still as they were."""
+    subject = subject_of(architecture)
+    before = weights(subject)
+    written = 0 if isinstance(intervention, Skip | SkipAll) else len(intervention.touched)
+    assume(written)
+    left = iter(range(data.draw(st.integers(0, written - 1)), -1, -1))
+    write = LayerStack._write
+
+    def interrupted(stack: LayerStack, layer: int, changed: Mapping[str, Tensor]) -> None:
+        if next(left, None) != 0:
+            return write(stack, layer, changed)
+        write(stack, layer, dict(list(changed.items())[: len(changed) // 2]))
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LayerStack, "_write", interrupted)
+        with pytest.raises(KeyboardInterrupt), subject.applied(intervention):
+            pytest.fail("the body must not run")
     assert same_bits(weights(subject), before)
     assert has_own_forwards(subject)
 

@@ -2,8 +2,10 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,15 @@ import anatomy_bench
 from anatomy_bench.claim import Kind
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.experiments import Profile, experiment_names, get_experiment
-from anatomy_bench.findings import all_claims, all_findings
+from anatomy_bench.findings import all_claims, all_findings, get_finding
 
 PACKAGE = Path(anatomy_bench.__file__).parent
 ROOT = PACKAGE.parent
+# Modules by their path, since tests of the package bear some of the same names; and no plugins that play no part.
+LEAN = (
+    "--import-mode=importlib", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
+    "-p", "no:benchmark", "-p", "no:xdist",
+)  # fmt: skip
 TORCH_ALLOWED = ("engine/", "subject/", "provenance.py")
 
 
@@ -60,6 +67,33 @@ def test_every_finding_has_one_file_of_claim_tests_and_the_other_way_round():
         for path in (ROOT / "claims").glob("test_*.py")
     }
     assert marked == {finding.id: f"test_{finding.id.replace('-', '_')}.py" for finding in all_findings()}
+
+
+def collected(pytester: pytest.Pytester, folder: Path) -> list[str]:
+    """Ids of the claims that pytest collects from a folder."""
+    items, _ = pytester.inline_genitems(folder, *LEAN)
+    return [item.callspec.params["claim"].id for item in items]
+
+
+def test_the_suite_of_claims_collects_the_whole_registry_once(pytester: pytest.Pytester):
+    assert sorted(collected(pytester, ROOT / "claims")) == sorted(all_claims())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.rename(file.with_name("recovery.py")),
+        lambda file: file.write_text(file.read_text().replace("def test_", "def ")),
+        lambda file: file.write_text(file.read_text().replace('"recovery"', '"growth"')),
+    ],
+    ids=["no file", "no test file", "no test", "another finding"],
+)
+def test_claims_that_are_no_longer_collected_are_missed(pytester: pytest.Pytester, damage: Callable[[Path], object]):
+    folder = shutil.copytree(ROOT / "claims", pytester.path / "claims")
+    damage(folder / "test_recovery.py")
+    left = set(all_claims()) - set(collected(pytester, folder))
+    assert left == {claim.id for claim in get_finding("recovery").claims}
 
 
 @pytest.mark.parametrize("claim", all_claims().values(), ids=lambda claim: claim.id)

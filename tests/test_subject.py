@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,17 @@ def test_digest_changes_with_any_single_weight(name: str, data: st.DataObject) -
     assert subject_digest(DIGESTED, tiny.tokenizer()) == DIGEST
 
 
+UNTIED = tiny.model("llama", layers=3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(sorted(UNTIED.state_dict())), st.text(min_size=1, max_size=3))
+def test_digest_changes_with_any_single_name(name: str, more: str) -> None:
+    renamed = {name + more if each == name else each: tensor for each, tensor in UNTIED.state_dict().items()}
+    other = SimpleNamespace(config=UNTIED.config, state_dict=lambda: renamed)
+    assert subject_digest(other, tiny.tokenizer()) != subject_digest(UNTIED, tiny.tokenizer())
+
+
 def test_digest_changes_with_the_order_of_layers() -> None:
     model = tiny.model("llama")
     before = subject_digest(model, tiny.tokenizer())
@@ -129,6 +141,16 @@ def test_digest_does_not_depend_on_how_a_checkpoint_is_loaded(tmp_path: Path) ->
     ]
     assert [each.dtype for each in loaded] == ["float32", "bfloat16", "float32"]
     assert len({each.record.digest for each in loaded}) == 1
+
+
+def test_digest_does_not_depend_on_how_many_files_hold_the_weights(tmp_path: Path) -> None:
+    model = tiny.model("llama-tied")
+    whole, split = tiny.save(tmp_path / "whole", model), tiny.save(tmp_path / "split", model)
+    model.save_pretrained(split, max_shard_size="20KB")
+    (split / "model.safetensors").unlink()
+    counts = [len(list(folder.glob("*.safetensors"))) for folder in (whole, split)]
+    assert counts[0] == 1 < counts[1]
+    assert load(whole).record.digest == load(split).record.digest
 
 
 def word_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
