@@ -115,6 +115,24 @@ def test_a_finding_on_a_model_of_its_own_is_no_agreement_of_models(models: list[
     assert growth.across.endswith("trained from scratch, whatever the column's")
 
 
+def test_code_differs_only_where_one_experiment_was_measured_by_two(models: list[Ledger]) -> None:
+    first, *others = models
+
+    def measured_by(code: str, experiment: str, model: Ledger) -> Ledger:
+        changed = [
+            replace(kept, data={**kept.data, "provenance": {**kept.data["provenance"], "code": code}})
+            if kept.need.experiment == experiment
+            else kept
+            for kept in model.measurements
+        ]
+        return replace(model, provenance=replace(model.provenance, code=code), measurements=tuple(changed))
+
+    lacks_it = replace(first, measurements=[each for each in first.measurements if each.need.experiment != "recovery"])
+    assert of(lacks_it, *(measured_by("new", "recovery", each) for each in others)).differences == {}
+    older, newer = measured_by("old", "ablation", first), measured_by("new", "ablation", others[0])
+    assert of(older, newer).differences == {"code of ablation": ["old", "new"]}
+
+
 def test_findings_of_one_ledger_only_are_told_as_such(tmp_path: Path) -> None:
     fewer = replace(renamed(ledger(), "fewer"), findings=ledger().findings[:1], measurements=())
     write_atlas(of(fewer, renamed(ledger(), "all")), tmp_path)

@@ -177,11 +177,20 @@ def _differences(models: Sequence[Model]) -> dict[str, list[str]]:
     """What a reader must know before comparing columns."""
     made = [asdict(model.made) for model in models]
     aspects: dict[str, list[Any]] = {
-        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed", "code")
+        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed")
     }
     aspects["text"] = [_own_text(model.ledger) for model in models]
+    aspects |= {f"code of {name}": values for name, values in _sources(models).items()}
     found = {name: _distinct(values) for name, values in aspects.items()}
     return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def _sources(models: Sequence[Model]) -> dict[str, list[Any]]:
+    """Digests of the measuring sources by experiment: each has its own, and not every model is asked for all."""
+    found: dict[str, list[Any]] = {}
+    for kept in (kept for model in models for kept in model.ledger.measurements):
+        found.setdefault(kept.need.experiment, []).append(kept.data.get("provenance", {}).get("code"))
+    return found
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:
