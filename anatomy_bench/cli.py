@@ -79,6 +79,8 @@ def verify(
     judging = Judging(run, root=Path.cwd(), expected=expected, record=record_expected)
     judging.prepare()
     typer.echo("\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)))
+    if judging.notice:
+        typer.echo(f"anatomy-bench: {judging.notice}", err=True)
     judged = {claim.id: judging.judge(claim) for claim in all_claims().values()}
     verdicts = {claim_id: each.verdict for claim_id, each in judged.items()}
     outcomes = {claim_id: each.outcome for claim_id, each in judged.items()}

@@ -121,14 +121,28 @@ class Judging:
 
     @cached_property
     def _expected_of_subject(self) -> ExpectedVerdicts | None:
-        """The named file, or the subject's own if it is of these weights and this text."""
+        """The named file, or the one found by the subject's name if it is of these weights."""
         if self._named is not None:
             check_digest(self._named, self._subject, self._path)
             return self._named
-        if self.run.options.corpus is not None or not self._path.is_file():
+        return self._found if self._found and self._found.judged.digest == self._subject.digest else None
+
+    @cached_property
+    def _found(self) -> ExpectedVerdicts | None:
+        """The file of the subject's name, whatever weights it is of; none for a text that is not the suite's."""
+        if self._is_named or self.run.options.corpus is not None or not self._path.is_file():
             return None
-        found = read_expected(self._path, all_claims())
-        return found if found.judged == self._subject else None
+        return read_expected(self._path, all_claims())
+
+    @property
+    def notice(self) -> str:
+        """One line if the record found by the subject's name is of other weights and so holds nothing, else nothing."""
+        if self._record or self._found is None or self._expected_of_subject is not None:
+            return ""
+        return (
+            f"not held against {self._path}: it is of digest {self._found.judged.digest[:12]}, "
+            f"{self._subject.name} has {self._subject.digest[:12]}; --record-expected puts this model in its place"
+        )
 
     def _paper_path(self, claim_id: str) -> Path:
         return expected_path(self._root, paper_of(claim_id))

@@ -25,6 +25,11 @@ def of(*ledgers: Ledger) -> Atlas:
     return make_atlas([(Path(f"{number}.json"), each) for number, each in enumerate(ledgers)])
 
 
+def on_models(atlas: Atlas) -> list[str]:
+    """What the findings come to across models, but for the one that trains a model of its own."""
+    return [row.across for row in atlas.findings if row.finding.id != "growth"]
+
+
 @pytest.fixture(scope="module")
 def models() -> list[Ledger]:
     return [renamed(ledger(layers), f"some/model-{layers}") for layers in DEPTHS]
@@ -94,15 +99,38 @@ def test_two_runs_on_one_model_count_once() -> None:
     atlas = of(quick, paper, renamed(ledger(), "elsewhere/model"))
     assert [model.label for model in atlas.models] == ["model, quick (1)", "model, paper", "model, quick (2)"]
     assert atlas.differences == {"profile": ["quick", "paper"]}
-    for row in atlas.findings:
-        assert row.across.endswith(" on both")
+    assert all(across.endswith(" on both") for across in on_models(atlas))
     turned = [replace(each, conclusion=Conclusion.NOT_APPLICABLE) for each in quick.findings]
     apart = of(replace(quick, findings=tuple(turned)), renamed(ledger(), "other"))
-    assert {row.across.partition(" on ")[2] for row in apart.findings} == {"the only one asked; 1 not asked"}
-    assert {row.across for row in of(replace(quick, findings=tuple(turned))).findings} == {"could be asked of none"}
+    assert {across.partition(" on ")[2] for across in on_models(apart)} == {"the only one asked; 1 not asked"}
+    assert set(on_models(of(replace(quick, findings=tuple(turned))))) == {"could be asked of none"}
     both = [replace(each, conclusion=Conclusion.REPRODUCED) for each in quick.findings]
     (first, *_) = of(replace(quick, findings=tuple(both)), paper).findings
     assert first.across == "reproduced on 1, partly reproduced on 1; runs differ on 1"
+
+
+def test_a_finding_on_a_model_of_its_own_is_no_agreement_of_models(models: list[Ledger]) -> None:
+    (growth,) = (row for row in of(*models).findings if row.finding.id == "growth")
+    assert " on all" not in growth.across
+    assert growth.across.endswith("trained from scratch, whatever the column's")
+
+
+def test_code_differs_only_where_one_experiment_was_measured_by_two(models: list[Ledger]) -> None:
+    first, *others = models
+
+    def measured_by(code: str, experiment: str, model: Ledger) -> Ledger:
+        changed = [
+            replace(kept, data={**kept.data, "provenance": {**kept.data["provenance"], "code": code}})
+            if kept.need.experiment == experiment
+            else kept
+            for kept in model.measurements
+        ]
+        return replace(model, provenance=replace(model.provenance, code=code), measurements=tuple(changed))
+
+    lacks_it = replace(first, measurements=[each for each in first.measurements if each.need.experiment != "recovery"])
+    assert of(lacks_it, *(measured_by("new", "recovery", each) for each in others)).differences == {}
+    older, newer = measured_by("old", "ablation", first), measured_by("new", "ablation", others[0])
+    assert of(older, newer).differences == {"code of ablation": ["old", "new"]}
 
 
 def test_findings_of_one_ledger_only_are_told_as_such(tmp_path: Path) -> None:

@@ -48,9 +48,11 @@ def test_where_sentences_disagree_about_every_layer_nothing_is_concluded(tmp_pat
     """The loss moves by another sign in every other sentence, and by nothing on the whole."""
     damage = 0.04 + 0.001 * TABLE_1_NATS.argsort().argsort()
     model = writing_model(writes_for_damage(damage), noise=1.0, mean=0.0)
-    found = words(judge(model, tmp_path, "importance-hierarchy.top-set", *ANTI_LAYERS))
+    verdicts = judge(model, tmp_path, "importance-hierarchy.top-set", "importance-hierarchy.spread", *ANTI_LAYERS)
+    found = words(verdicts)
     assert found["l14"] is found["l17"] is found["any"] is found["l14-family-wise"] is INC
-    assert found["top-set"] is INC
+    assert found["top-set"] is found["spread"] is INC
+    assert "cannot be told from none" in verdicts["importance-hierarchy.spread"].note
 
 
 def test_damage_at_the_thresholds_is_inconclusive(tmp_path: Path):

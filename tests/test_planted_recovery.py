@@ -241,6 +241,13 @@ def test_another_depth_is_asked_of_no_layer_by_number():
     assert isinstance(all_claims()["recovery.speed-beyond-start"].estimate(few, ablation({}, 3)), NotApplicable)
 
 
+def test_layers_that_noise_does_not_hurt_have_nothing_to_recover_from():
+    unhurt, importance = recovery(flat(BASELINE)), ablation({})
+    assert word("budget-saving", unhurt) is NA  # saving all of what nobody needs would hold of any untrained model
+    for name in ("speed-tracks-importance", "speed-tracks-skip", "speed-on-scored", "speed-beyond-start"):
+        assert "nothing to recover" in verdict(name, unhurt, importance).reason
+
+
 def test_tested_layers_are_the_papers_or_spread_over_the_depth():
     assert set(recovery_layers(30)) == set(PAPER_RECOVERY) == set(table5())
     assert recovery_layers(4) == (0, 1, 2, 3)

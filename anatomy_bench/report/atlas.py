@@ -8,6 +8,7 @@ from typing import Any
 
 from anatomy_bench.claim import Conclusion, Verdict
 from anatomy_bench.errors import UsageError
+from anatomy_bench.experiments import experiment_names, get_experiment
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
 from anatomy_bench.measurement import Provenance, SubjectRecord
 from anatomy_bench.report.repeating import run_command
@@ -132,7 +133,21 @@ def _row(found: Sequence[JudgedFinding | None], digests: Sequence[str]) -> Findi
         if claim.needs
     ]
     conclusions = [each.conclusion if each else None for each in found]
-    return FindingRow(first, conclusions, _across(conclusions, digests), rows)
+    across = _across(conclusions, digests) if _is_of_subject(rows) else _whichever(conclusions)
+    return FindingRow(first, conclusions, across, rows)
+
+
+def _is_of_subject(rows: Sequence[ClaimRow]) -> bool:
+    """Whether anything is measured on the models of the columns, and not on one of the experiment's own."""
+    needed = {need.experiment for row in rows for need in row.claim.needs}
+    own_model = {name for name in needed & set(experiment_names()) if not get_experiment(name).reads_subject}
+    return bool(needed - own_model)
+
+
+def _whichever(conclusions: Sequence[Conclusion | None]) -> str:
+    """Agreement of the columns is none of models here: each repeats the same training."""
+    told = ", ".join(dict.fromkeys(each.value for each in conclusions if each is not None))
+    return f"{told}, on a model trained from scratch, whatever the column's"
 
 
 def _across(conclusions: Sequence[Conclusion | None], digests: Sequence[str]) -> str:
@@ -162,11 +177,20 @@ def _differences(models: Sequence[Model]) -> dict[str, list[str]]:
     """What a reader must know before comparing columns."""
     made = [asdict(model.made) for model in models]
     aspects: dict[str, list[Any]] = {
-        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed", "code")
+        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed")
     }
     aspects["text"] = [_own_text(model.ledger) for model in models]
+    aspects |= {f"code of {name}": values for name, values in _sources(models).items()}
     found = {name: _distinct(values) for name, values in aspects.items()}
     return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def _sources(models: Sequence[Model]) -> dict[str, list[Any]]:
+    """Digests of the measuring sources by experiment: each has its own, and not every model is asked for all."""
+    found: dict[str, list[Any]] = {}
+    for kept in (kept for model in models for kept in model.ledger.measurements):
+        found.setdefault(kept.need.experiment, []).append(kept.data.get("provenance", {}).get("code"))
+    return found
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:

@@ -64,13 +64,21 @@ def most_fragile_layer(ablation: AblationMeasurement) -> Estimate:
 
 
 def spread(ablation: AblationMeasurement) -> Estimate:
-    """Degradation of the most damaging interior layer over that of the median one."""
+    """Degradation of the most damaging interior layer over that of the median one.
+
+    Without an interval where the median's own reaches down to 0: a ratio to what may be nothing has no bound.
+    """
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
-    def ratio(nats: Floats) -> float:
-        degradations = percent(nats)
-        return float(degradations.max() / np.median(degradations))
+    def median(nats: Floats) -> float:
+        return float(np.median(percent(nats)))
 
+    def ratio(nats: Floats) -> float:
+        return float(percent(nats).max() / median(nats))
+
+    of_median = bootstrap.interval_of(median)
+    if of_median is not None and of_median.low <= 0:
+        return Estimate(ratio(bootstrap.delta_nll_nats), None, "the median layer's damage cannot be told from none")
     return Estimate(ratio(bootstrap.delta_nll_nats), bootstrap.interval_of(ratio))
 
 

@@ -21,6 +21,9 @@ from anatomy_bench.statistics import (
 )
 
 LEAST_LAYERS = 4
+UNHURT = NotApplicable(
+    f"noise leaves every layer within {TIGHTEST:g} times the baseline: there is nothing to recover from"
+)
 
 
 def noise_damage(measured: PerturbationMeasurement, layer: int) -> Estimate:
@@ -121,6 +124,8 @@ def slowness_with_importance(
     importance, steps, _ = _series(recovery, ablation, variant, text)
     if len(steps) < LEAST_LAYERS:
         return NotApplicable(f"{len(steps)} layers have no rank correlation worth the name")
+    if not steps.any():
+        return UNHURT
     rho, interval = rank_correlation(importance, steps)
     if _is_cut_short(recovery, steps):
         interval = _whatever_the_order_of_the_last(importance, steps, recovery.config.steps + 1)
@@ -148,6 +153,8 @@ def slowness_beyond_start(recovery: RecoveryMeasurement, ablation: AblationMeasu
     importance, steps, noised = _series(recovery, ablation, "neighbour_average")
     if len(steps) < LEAST_LAYERS:
         return NotApplicable(f"{len(steps)} layers have no rank correlation worth the name")
+    if not steps.any():
+        return UNHURT
     rho, interval = partial_rank_correlation(importance, steps, noised)
     if _is_cut_short(recovery, steps):
         interval = None
@@ -159,8 +166,10 @@ def _ranked_note(recovery: RecoveryMeasurement, steps: Floats) -> str:
     return f"{len(steps)} layers, of which {never} did not recover and share the last rank"
 
 
-def budget_saving(measured: RecoveryMeasurement) -> Estimate:
-    """Share of training that recovery speed saves, in percent."""
+def budget_saving(measured: RecoveryMeasurement) -> Estimate | NotApplicable:
+    """Share of training that recovery speed saves, in percent; training that nothing needs is not saved."""
     budget = recovery_budget(measured)
+    if not any(share.ratio for share in budget.shares):
+        return UNHURT
     note = _after(measured, f"{len(budget.shares)} layers tested")
     return Estimate(budget.saved_percent, budget.interval95, note)
