@@ -179,7 +179,8 @@ class _ClaimSession:
         from anatomy_bench.report.terminal import subject_lines
 
         run = self.judging.run
-        return "\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile))
+        lines = subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)
+        return "\n".join(filter(None, (*lines, self.judging.notice)))
 
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Load the subject before the first test, so that one it cannot run on ends the session in one line."""

@@ -31,8 +31,8 @@ Measurements = tuple[Any, ...]
 Cost = Callable[[Any], float]
 """Nats a token that an intervention costs."""
 
-Chosen = Callable[[Any], bool]
-"""Which units a claim reads."""
+Chosen = Sequence[Any]
+"""The units that a claim reads."""
 
 Case = tuple[VerdictWord, float | None, Measurements]
 """What is to come of measurements: the verdict, and the value if it is known."""
@@ -99,11 +99,6 @@ def nats(percent: float) -> float:
     return float(np.log1p(percent / 100))
 
 
-def only(*units: Any) -> Chosen:
-    """These units and no others."""
-    return frozenset(units).__contains__
-
-
 @cache
 def unlike(key: object, count: int) -> np.ndarray:
     """Numbers of mean 0 and deviation 1, by the key, that are no other key's."""
@@ -128,6 +123,9 @@ def scored(need: Need, cost: Cost, spread: float = STEADY) -> Any:
     return measured(need, SUBJECT, Profile.QUICK, partial(scores, cost, spread))
 
 
+APART = 1e-3
+"""Nats a token by which units differ that a claim takes the mean of."""
+
 WHATEVER = (-0.4, 3.0)
 """Nats a token that interventions cost which a claim is not about: it must not matter which."""
 
@@ -138,16 +136,23 @@ def whatever_others_cost(need: Need, cost: Callable[[Any, float], float], spread
         yield (scored(need, lambda unit, others=others: cost(unit, others), spread),)
 
 
+def about(mean: float, units: Chosen) -> dict[Any, float]:
+    """Costs of that mean, no two alike, so that a mean is told from any one of them."""
+    if len(units) == 1:
+        return {units[0]: mean}
+    return dict(zip(units, mean + APART * unlike("draws", len(units)), strict=True))
+
+
 def costs(need: Need, chosen: Chosen) -> Planted:
-    """What some interventions cost, in percent, each of them alike."""
+    """What some interventions cost, in percent: the one, or the geometric mean of several."""
 
     def plant(percent: float, spread: float) -> Iterator[Measurements]:
-        return whatever_others_cost(need, lambda unit, others: nats(percent) if chosen(unit) else others, spread)
+        return whatever_others_cost(need, about(nats(percent), chosen).get, spread)
 
     return Planted(plant, step=1.0)
 
 
-def least_cost(need: Need, chosen: Sequence[Any]) -> Planted:
+def least_cost(need: Need, chosen: Chosen) -> Planted:
     """What the least harmful of some interventions costs, in percent, whichever it is."""
 
     def plant(percent: float, spread: float) -> Iterator[Measurements]:
@@ -159,15 +164,10 @@ def least_cost(need: Need, chosen: Sequence[Any]) -> Planted:
 
 
 def contrast(need: Need, more: Chosen, less: Chosen) -> Planted:
-    """How many nats a token some interventions cost beyond what others do."""
+    """How many nats a token some interventions cost beyond what others do, by the means of either."""
 
     def plant(beyond: float, spread: float) -> Iterator[Measurements]:
-        def cost(unit: Any, others: float) -> float:
-            if more(unit):
-                return 1.0 + beyond
-            return 1.0 if less(unit) else others
-
-        return whatever_others_cost(need, cost, spread)
+        return whatever_others_cost(need, (about(1.0 + beyond, more) | about(1.0, less)).get, spread)
 
     return Planted(plant)
 

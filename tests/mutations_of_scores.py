@@ -20,7 +20,6 @@ from mutations import (
     costs,
     least_cost,
     nats,
-    only,
     scored,
     whatever_others_cost,
 )
@@ -63,7 +62,7 @@ def half_random(costs_of: Mapping[int, float]) -> dict[int, float]:
 
 
 def anti_layers(layer: int) -> dict[str, Mutation]:
-    averaged, skipped = only(NeighbourAverage(layer)), only(Skip(layer))
+    averaged, skipped = [NeighbourAverage(layer)], [Skip(layer)]
     return {
         f"anti-layers.l{layer}": costs(ABLATION, averaged),
         f"anti-layers.l{layer}-family-wise": costs(ABLATION, averaged),
@@ -127,10 +126,10 @@ IMPORTANCE: dict[str, Mutation] = {
     "importance-hierarchy.average-ranks-as-skip": cost_worlds(
         ABLATION, by_skip(RISING), by_skip(inverted(RISING)), by_skip(half_random(RISING))
     ),
-    "importance-hierarchy.first-average": costs(ABLATION, only(NeighbourAverage(0))),
-    "importance-hierarchy.first-skip": costs(ABLATION, only(Skip(0))),
-    "importance-hierarchy.last-average": costs(ABLATION, only(NeighbourAverage(LAYERS - 1))),
-    "importance-hierarchy.last-skip": costs(ABLATION, only(Skip(LAYERS - 1))),
+    "importance-hierarchy.first-average": costs(ABLATION, [NeighbourAverage(0)]),
+    "importance-hierarchy.first-skip": costs(ABLATION, [Skip(0)]),
+    "importance-hierarchy.last-average": costs(ABLATION, [NeighbourAverage(LAYERS - 1)]),
+    "importance-hierarchy.last-skip": costs(ABLATION, [Skip(LAYERS - 1)]),
     **anti_layers(14),
     **anti_layers(17),
     "anti-layers.any": least_cost(ABLATION, [NeighbourAverage(layer) for layer in range(LAYERS)]),
@@ -147,9 +146,7 @@ def units() -> dict[tuple[str, str], Any]:
 
 def on(layer_set: str, strategy: str) -> Chosen:
     """Interventions by a strategy on a set; of numbered ones, such as `noise_*` or `random_*`, all."""
-    return only(
-        *(unit for (name, by), unit in units().items() if fnmatchcase(name, layer_set) and fnmatchcase(by, strategy))
-    )
+    return [unit for (name, by), unit in units().items() if fnmatchcase(name, layer_set) and fnmatchcase(by, strategy)]
 
 
 def damage(layer_set: str, strategy: str) -> Planted:

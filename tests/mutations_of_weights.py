@@ -19,7 +19,6 @@ from mutations import (
     costs,
     frozen,
     nats,
-    only,
     scores,
     unlike,
 )
@@ -245,8 +244,8 @@ PREDICTIONS: dict[str, Mutation] = {
     **component_claims("predictability", average_r2),
     "predictability.order": order_of_components(),
     "predictability.best": least_best(),
-    "predictability.one-layer": costs(PREDICTABILITY, only(replaced(1, "spread"))),
-    "predictability.nine-layers": costs(PREDICTABILITY, only(replaced(9, "spread"))),
+    "predictability.one-layer": costs(PREDICTABILITY, [replaced(1, "spread")]),
+    "predictability.nine-layers": costs(PREDICTABILITY, [replaced(9, "spread")]),
     "predictability.beyond-mean-of-earlier": excess(RIDGE, (DEFAULT_READING, "mean_of_earlier")),
     "predictability.beyond-independent-layers": excess(RIDGE, (DEFAULT_READING, "independent")),
     "predictability.depends-on-order": excess(RIDGE, (DEFAULT_READING, "shuffled")),
@@ -257,5 +256,5 @@ PREDICTIONS: dict[str, Mutation] = {
     "predictability.any-one-layer": cost_worlds(
         PREDICTABILITY, acceptable(26), acceptable(25), acceptable(24, at_threshold=4)
     ),
-    "predictability.nine-neighbours": costs(PREDICTABILITY, only(replaced(9, "together"))),
+    "predictability.nine-neighbours": costs(PREDICTABILITY, [replaced(9, "together")]),
 }

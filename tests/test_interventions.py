@@ -88,15 +88,15 @@ def test_every_parameter_is_restored_when_the_body_raises(architecture: str, int
 
 @settings(max_examples=40, deadline=None)
 @given(architectures, interventions, st.data())
-def test_every_parameter_is_restored_when_the_change_itself_is_interrupted(
+def test_every_parameter_is_restored_when_changing_or_restoring_is_interrupted(
     architecture: str, intervention: Intervention, data: st.DataObject
 ) -> None:
-    """With some layers changed, one half changed, and the others still as they were."""
+    """With some layers written, one half written, and the others still as they were."""
     subject = subject_of(architecture)
     before = weights(subject)
     written = 0 if isinstance(intervention, Skip | SkipAll) else len(intervention.touched)
     assume(written)
-    left = iter(range(data.draw(st.integers(0, written - 1)), -1, -1))
+    left = iter(range(data.draw(st.integers(0, 2 * written - 1)), -1, -1))
     write = LayerStack._write
 
     def interrupted(stack: LayerStack, layer: int, changed: Mapping[str, Tensor]) -> None:
@@ -108,7 +108,7 @@ def test_every_parameter_is_restored_when_the_change_itself_is_interrupted(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LayerStack, "_write", interrupted)
         with pytest.raises(KeyboardInterrupt), subject.applied(intervention):
-            pytest.fail("the body must not run")
+            pass
     assert same_bits(weights(subject), before)
     assert has_own_forwards(subject)
 

@@ -131,12 +131,21 @@ class LayerStack:
             with self.forwards(lambda index, _: self.pass_by if index in passed_by else None):
                 yield
         finally:
-            for layer, weights in originals.items():
-                self._write(layer, weights)
+            self._restore(originals)
 
     def pass_by(self, *args: Any, **kwargs: Any) -> Any:
         """A layer's forward that returns its input, in the form in which the layer would return it."""
         return self.as_output(hidden_input(args, kwargs))
+
+    def _restore(self, originals: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Write all weights back; from the start, if an interrupt comes in between."""
+        try:
+            for layer, weights in originals.items():
+                self._write(layer, weights)
+        except BaseException:
+            for layer, weights in originals.items():
+                self._write(layer, weights)
+            raise
 
     def _write(self, layer: int, weights: Mapping[str, Tensor]) -> None:
         parameters = self.weights_of(layer)

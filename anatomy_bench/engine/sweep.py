@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.head import captured_head_input, logits_of
+from anatomy_bench.engine.memory import in_pieces_that_fit
 from anatomy_bench.engine.rows import Padded, batches_of_like_length, joined, pad
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input
 from anatomy_bench.interventions import Intact, Intervention, Skip, change_of
@@ -66,13 +67,16 @@ def sweep(
     layer_count = len(stack.layers)
     steps = sum(layer_count - min(variant.touched) for variant in changed) + layer_count * len(groups)
     with torch.inference_mode(), (progress or SilentProgress()).stage("scoring", steps * len(batches)) as advance:
-        for batch in batches:
+
+        def walk(batch: Sequence[int], group: Sequence[Intervention]) -> None:
             padded = pad([sentences[each] for each in batch], stack.device)
+            for variant, row in _Walk(stack, padded, group, advance).run().items():
+                for each, value in zip(batch, row, strict=True):
+                    nll_nats[variant][each] = value
+
+        for batch in batches:
             for group in groups:
-                scores = _Walk(stack, padded, group, advance).run()
-                for variant, row in scores.items():
-                    for each, value in zip(batch, row, strict=True):
-                        nll_nats[variant][each] = value
+                in_pieces_that_fit(walk, batch, group)
     return {variant: nll_nats[variant] for variant in variants}
 
 
