@@ -19,6 +19,7 @@ _PACKAGE = Path(__file__).parent
 _MEASURING = (
     "engine/head.py",
     "engine/matrices.py",
+    "engine/memory.py",
     "engine/naive.py",
     "engine/rows.py",
     "engine/stack.py",

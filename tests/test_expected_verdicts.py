@@ -1,5 +1,6 @@
 """Verdicts on record: written, upheld, and noticed when they no longer hold, in either direction."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,15 @@ def test_a_record_of_other_weights_does_not_count(
     refused = run_claims("-k", "delta_correlation", "--expected", named, model=other)
     assert refused.ret == 2
     assert "--record-expected" in refused.stdout.str() + refused.stderr.str()
+
+
+def test_a_record_of_other_weights_found_by_name_is_told(
+    run_claims: RunClaims, pytester: pytest.Pytester, learnt: Path
+) -> None:
+    run_claims("-k", "delta_correlation", "--record-expected")
+    record = pytester.path / "claims" / "expected" / f"{learnt.name}.toml"
+    text = record.read_text()
+    record.write_text(re.sub(r'^digest = "\w+"', f'digest = "{"0" * 64}"', text, flags=re.MULTILINE))
+    result = run_claims("-k", "delta_correlation")
+    (told,) = {line for line in result.outlines if line.startswith("not held against")}
+    assert "--record-expected" in told
