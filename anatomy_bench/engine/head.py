@@ -66,8 +66,8 @@ def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tenso
         _nll_nats(some, each)
         for start, logits in logits_of(stack, hidden)
         for some, each in zip(
-            logits.split(_TOKENS_PER_SOFTMAX),
-            targets[start : start + len(logits)].split(_TOKENS_PER_SOFTMAX),
+            torch.split(logits, _TOKENS_PER_SOFTMAX),
+            torch.split(targets[start : start + len(logits)], _TOKENS_PER_SOFTMAX),
             strict=True,
         )
     ]
