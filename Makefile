@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 
-.PHONY: verify test lint types faults
+.PHONY: verify test lint types bench faults
 
 verify: $(INSTALLED)
 	$(BIN)/python -m pytest claims/ $(ARGS)
@@ -21,6 +21,13 @@ lint: $(INSTALLED)
 
 types: $(INSTALLED)
 	$(BIN)/mypy
+
+# Minutes; alone on the machine. `make bench BENCH_JSON=docs/benchmarks.json && .venv/bin/python docs/generate.py` renews
+# docs/benchmarks.md.
+BENCH_JSON ?= .benchmarks/latest.json
+bench: $(INSTALLED)
+	mkdir -p $(dir $(BENCH_JSON))
+	$(BIN)/python -m pytest benchmarks/ --benchmark-json=$(BENCH_JSON) $(ARGS)
 
 # Kills, interrupts, damaged files, full disks and bad input by the hundred; what came of them goes into docs/faults.md.
 faults: $(INSTALLED)

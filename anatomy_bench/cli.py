@@ -152,15 +152,18 @@ def claims(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False
 def report(
     ledger: LedgerArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["report"])],
+    benchmarks: Annotated[Path | None, typer.Option("--benchmarks", metavar="FILE", help=HELP["benchmarks"])] = None,
 ) -> None:
     """Write the report of a ledger: Markdown, JSON, and one self-contained HTML file with figures."""
     from anatomy_bench.atomic import check_folder
     from anatomy_bench.ledger import read_ledger
+    from anatomy_bench.report.benchmarks import read_benchmarks
     from anatomy_bench.report.writing import write_report
 
     read = read_ledger(ledger)
+    timed = read_benchmarks(benchmarks) if benchmarks else None
     check_folder(out)
-    for path in write_report(read, out):
+    for path in write_report(read, out, timed):
         typer.echo(path)
 
 

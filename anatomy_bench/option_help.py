@@ -9,6 +9,7 @@ HELP = {
     "corpus": "score this text instead of the ten sentences; UTF-8, one text a line",
     "seed": "seed of every random generator",
     "report": "write ledger.json, report.md and report.html, the one to look at, into this folder",
+    "benchmarks": "figures that make bench has written, to be shown in the report",
     "atlas": "write atlas.md and atlas.html, the one to look at, into this folder",
     "expected": "verdicts on record, instead of claims/expected/<model>.toml",
     "record_expected": "write this run's verdicts down as the expected ones",

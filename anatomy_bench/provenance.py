@@ -79,11 +79,11 @@ def _device_name(subject: "Subject") -> str:
         import torch
 
         return torch.cuda.get_device_name(subject.device)
-    return _processor_name()
+    return processor_name()
 
 
 @cache
-def _processor_name() -> str:
+def processor_name() -> str:
     """As the operating system tells it; Python's own `platform` knows no more than the architecture on Linux."""
     told = Path("/proc/cpuinfo")
     lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []

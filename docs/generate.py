@@ -1,6 +1,7 @@
-"""Write those pages that follow from the code: the list of claims and the JSON schemas.
+"""Write those pages that follow from the code, the list of claims and the JSON schemas, and the page of the benchmarks.
 
-Run `python docs/generate.py` after changing either; a test holds the pages against the code.
+Run `python docs/generate.py` after changing any, or after `make bench BENCH_JSON=docs/benchmarks.json`; a test holds
+the pages against the code and the figures.
 """
 
 import json
@@ -12,8 +13,29 @@ from anatomy_bench.findings import all_findings
 from anatomy_bench.ledger import Ledger
 from anatomy_bench.quantities import quantity
 from anatomy_bench.record import json_schema
+from anatomy_bench.report.benchmarks import read_benchmarks
+from anatomy_bench.report.figures.drawing import standalone
+from anatomy_bench.report.markdown import benchmark_tables
+from anatomy_bench.report.scaling import scaling
 
 FOLDER = Path(__file__).parent
+BENCHMARKS = """\
+# Benchmarks
+
+Written by `docs/generate.py` from `benchmarks.json`, the figures of one `make bench BENCH_JSON=docs/benchmarks.json`.
+
+- *Seconds* are those of the best round, with fresh memory each; a GPU is waited for within them. *Times as fast* is
+  held against the first row of a table.
+- Every fast way is held against the plain one on the same sentences, outside what is timed; a difference beyond
+  rounding fails the benchmark.
+- *Operations* are those of matrix products, two a multiply-add, as PyTorch counts them; in growth training by the
+  formula of `growth_schedule.py`. *Of plain products* is their rate over that of plain products with the model's own
+  matrices, one after the other, timed in the same run in the same precision with the same threads.
+- *Peak MB* is memory at its peak beyond what was taken before the call: on the CPU the high-water mark of the process'
+  resident memory, which is reset before each round (Linux only); on CUDA that of PyTorch's allocator.
+- The naive loop is the paper's way: one variant, one sentence, one forward pass. The batched loop is a user's: one
+  variant, all sentences padded and masked. nnsight's averages are weights written in place: it intervenes on
+  activations."""
 
 
 def claims_page() -> str:
@@ -41,13 +63,30 @@ def claims_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def benchmark_pages(measured: Path) -> dict[Path, str]:
+    """The page of the benchmarks and its drawing, from the figures of a run."""
+    benchmarks = read_benchmarks(measured)
+    parts = [BENCHMARKS, *benchmark_tables(benchmarks)]
+    drawings: dict[Path, str] = {}
+    figure = scaling(benchmarks)
+    if figure is not None:
+        parts += [f"### {figure.title}", f"![{figure.title}](benchmarks.svg)", figure.caption]
+        drawings[FOLDER / "benchmarks.svg"] = standalone(figure.svg)
+    return {FOLDER / "benchmarks.md": "\n\n".join(parts) + "\n"} | drawings
+
+
 def pages() -> dict[Path, str]:
     """All generated pages, by path."""
     kinds = {name: get_experiment(name).measurement_type for name in experiment_names()} | {"ledger": Ledger}
     schemas = {
         FOLDER / "schema" / f"{name}.json": json.dumps(json_schema(kind), indent=2) for name, kind in kinds.items()
     }
-    return {FOLDER / "claims.md": claims_page()} | {path: text + "\n" for path, text in schemas.items()}
+    measured = FOLDER / "benchmarks.json"
+    return {
+        FOLDER / "claims.md": claims_page(),
+        **{path: text + "\n" for path, text in schemas.items()},
+        **(benchmark_pages(measured) if measured.exists() else {}),
+    }
 
 
 if __name__ == "__main__":

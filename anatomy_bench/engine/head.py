@@ -12,42 +12,72 @@ from anatomy_bench.engine.stack import LayerStack
 TOKENS_PER_HEAD_CALL = 1024
 """Positions whose logits exist at the same time: bounds the memory of the vocabulary-sized part."""
 
+_TOKENS_PER_SOFTMAX = 8
+"""Positions whose logits are worked on at the same time: those of more leave a processor's cache between two steps."""
+
 
 @contextmanager
-def captured_head_input(stack: LayerStack) -> Iterator[list[Tensor]]:
-    """Collect what the model's forward passes give to its head, which makes logits of one position, not of all."""
-    captured: list[Tensor] = []
-
-    def capture(_: Any, args: tuple[Tensor, ...]) -> tuple[Tensor]:
-        captured.append(args[0])
-        return (args[0][:1, :1],)
-
-    hook = stack.model.get_output_embeddings().register_forward_pre_hook(capture)
+def without_logits(stack: LayerStack) -> Iterator[None]:
+    """Let the model's forward passes make logits of one position, not of all."""
+    head = stack.model.get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda _, args: (args[0][:1, :1],))
     try:
-        yield captured
+        yield
     finally:
         hook.remove()
 
 
 def logits_of(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Logits of the given head inputs, a chunk at a time, with the position of each chunk.
+    """Logits at positions of the last layer's output, a chunk at a time, with the position of each chunk.
 
     The model's own forward makes them, its layers passed by, so that whatever it does
-    to logits (scaling, soft-capping) is done.
+    after its layers (norms, scaling, soft-capping) is done.
+
+    Args:
+        stack: whose model has the head.
+        hidden: shape (positions, width).
     """
-    with _given_head_input(stack.model.get_output_embeddings()) as replace, stack.forwards(lambda *_: stack.pass_by):
-        for start in range(0, len(hidden), TOKENS_PER_HEAD_CALL):
-            replace(hidden[start : start + TOKENS_PER_HEAD_CALL])
-            one_token = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
-            yield start, stack.model(input_ids=one_token, use_cache=False).logits[0].float()
-
-
-@contextmanager
-def _given_head_input(head: Any) -> Iterator[Any]:
-    """Feed the head what is given instead of what the model computed."""
     given: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda *_: (given[-1][None],))
-    try:
-        yield lambda hidden: given.__setitem__(slice(None), [hidden])
-    finally:
-        hook.remove()
+    last = len(stack.layers) - 1
+
+    def replaced(index: int, _: Any) -> Any:
+        return (lambda *_, **__: stack.as_output(given[-1])) if index == last else stack.pass_by
+
+    one_token = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
+    with stack.forwards(replaced):
+        for start in range(0, len(hidden), TOKENS_PER_HEAD_CALL):
+            given[:] = [hidden[None, start : start + TOKENS_PER_HEAD_CALL]]
+            logits = stack.model(input_ids=one_token, use_cache=False).logits
+            yield start, logits.view(-1, logits.shape[-1])
+
+
+def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood of targets, in nats, without gradients.
+
+    Args:
+        stack: whose model has the head.
+        hidden: the last layer's output just before each target, shape (targets, width).
+        targets: token ids, shape (targets,).
+
+    Returns:
+        Shape (targets,).
+    """
+    pieces = [
+        _nll_nats(some, each)
+        for start, logits in logits_of(stack, hidden)
+        for some, each in zip(
+            torch.split(logits, _TOKENS_PER_SOFTMAX),
+            torch.split(targets[start : start + len(logits)], _TOKENS_PER_SOFTMAX),
+            strict=True,
+        )
+    ]
+    return torch.cat(pieces)
+
+
+def _nll_nats(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross entropy in float32, in place: a log-softmax would write another tensor as large as the logits."""
+    logits = logits.float()
+    largest = logits.amax(dim=-1, keepdim=True)
+    of_targets = logits.gather(-1, targets[:, None])
+    sums = logits.sub_(largest).exp_().sum(dim=-1, keepdim=True)
+    return (sums.log_() + largest - of_targets)[:, 0]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from anatomy_bench.engine.head import captured_head_input, logits_of
+from anatomy_bench.engine.head import logits_of, target_nll_nats, without_logits
 from anatomy_bench.engine.rows import Padded, batches_of_like_length, pad, tiled
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
 from anatomy_bench.gaussian_noise import GaussianNoise
@@ -128,7 +128,7 @@ def clean_inputs(stack: LayerStack, padded: Padded, layers: set[int]) -> dict[in
 
         return run
 
-    with torch.no_grad(), captured_head_input(stack), stack.forwards(observed):
+    with torch.no_grad(), without_logits(stack), stack.forwards(observed):
         stack.model(input_ids=padded.input_ids, use_cache=False)
     return inputs
 
@@ -142,13 +142,14 @@ class _Walk:
         self._clean = clean
         self._copies = copies
         self._alive = 0
+        self._rows: Tensor
         self._inside_layer = False
 
     def run(self) -> Tensor:
-        """Input of the head just before each target; shape (copies, targets, width)."""
-        with captured_head_input(self._stack) as final, self._stack.forwards(self._layer):
+        """Output of the last layer just before each target; shape (copies, targets, width)."""
+        with without_logits(self._stack), self._stack.forwards(self._layer):
             self._stack.model(input_ids=self._padded.input_ids, use_cache=False)
-        return self._padded.before_targets(final[0].view(len(self._copies), *self._padded.input_ids.shape, -1))
+        return self._padded.before_targets(self._rows.view(len(self._copies), *self._padded.input_ids.shape, -1))
 
     def _layer(self, index: int, forward: Forward) -> Forward:
         born = [copy for copy in self._copies if copy.layer == index]
@@ -161,7 +162,8 @@ class _Walk:
             outputs = [self._shared(forward, args, kwargs)] if self._alive else []
             outputs += [self._born(copy, args, kwargs) for copy in born]
             self._alive += len(born)
-            return self._stack.as_output(torch.cat(outputs))
+            self._rows = torch.cat(outputs)
+            return self._stack.as_output(self._rows)
 
         return walked
 
@@ -193,7 +195,7 @@ def _train(stack: LayerStack, padded: Padded, clean: Mapping[int, Tensor], copie
         targets = padded.targets.repeat(len(copies))
         pieces: list[Tensor] = []
         for start, logits in logits_of(stack, given.flatten(0, 1)):
-            nll_nats = functional.cross_entropy(logits, targets[start : start + len(logits)], reduction="none")
+            nll_nats = functional.cross_entropy(logits.float(), targets[start : start + len(logits)], reduction="none")
             torch.autograd.backward(nll_nats.sum() / count)
             pieces.append(nll_nats.detach())
         torch.autograd.backward(hidden, given.grad)
@@ -242,11 +244,7 @@ class _Scoring:
         """Sum over each sentence's targets; shape (copies, sentences)."""
         hidden = _Walk(self._stack, batch.padded, batch.clean, copies).run()
         targets = batch.padded.targets.repeat(len(copies))
-        pieces = [
-            functional.cross_entropy(logits, targets[start : start + len(logits)], reduction="none")
-            for start, logits in logits_of(self._stack, hidden.flatten(0, 1))
-        ]
-        nll_nats = torch.cat(pieces).view(len(copies), -1).double().cpu()
+        nll_nats = target_nll_nats(self._stack, hidden.flatten(0, 1), targets).view(len(copies), -1).double().cpu()
         sums = torch.zeros(len(copies), len(batch.indices), dtype=torch.float64)
         return sums.index_add(1, batch.padded.sentence_of_targets.cpu(), nll_nats)
 

@@ -40,7 +40,7 @@ def _recover_one(
 ) -> TrainedLayer:
     parameters = list(stack.weights_of(start.layer).values())
     losses: list[float] = []
-    with frozen(stack.model), stack.applied(start), _asking(parameters):
+    with frozen(stack.model), stack.applied(start), asking(parameters):
         adamw = torch.optim.AdamW(parameters, lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
         curve = [_scores(stack, scored)]
         for batch in batches:
@@ -53,7 +53,7 @@ def _recover_one(
 
 
 @contextmanager
-def _asking(parameters: Sequence[Tensor]) -> Iterator[None]:
+def asking(parameters: Sequence[Tensor]) -> Iterator[None]:
     """Let these parameters alone ask for gradients, and leave none behind."""
     try:
         for parameter in parameters:

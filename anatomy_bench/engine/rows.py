@@ -1,11 +1,13 @@
 """Rows of a batch: sentences padded beside each other, and copies of them in the arguments of a layer.
 
 Sentences are padded on the right and no attention mask is passed: attention is
-causal (checked when a subject is loaded), so real tokens never see padding.
+causal (checked when a subject is loaded), so real tokens never see padding. Nor is
+a sentence's last token read: nothing is predicted from it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,28 +15,39 @@ from torch import Tensor
 
 from anatomy_bench.engine.stack import with_hidden
 
+WALK_PRICE_TOKENS = {"cpu": 8, "cuda": 512}
+"""What another batch costs, in padded tokens: it makes all changed weights anew, and a GPU has more calls to queue."""
+
+TOKENS_PER_CALL = {"cpu": 2048, "cuda": 16384}
+"""Tokens, padding and copies included, that pass a layer in one call.
+
+Enough for matrix products at full rate, on a CPU few enough that what lies between the products stays in its cache.
+"""
+
 
 @dataclass(frozen=True)
 class Padded:
-    """Sentences of like length, padded on the right.
+    """Sentences of like length, each without its last token, padded on the right.
 
     Attributes:
         input_ids: shape (sentences, tokens).
-        is_target: shape (sentences, tokens − 1); whether the token after a position is real.
+        next_ids: the token after each, shape (sentences, tokens).
+        is_real: whether it is one of the sentence's; shape (sentences, tokens).
     """
 
     input_ids: Tensor
-    is_target: Tensor
+    next_ids: Tensor
+    is_real: Tensor
 
     @property
     def targets(self) -> Tensor:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
-        return self.input_ids[:, 1:][self.is_target]
+        return self.next_ids[self.is_real]
 
     @property
     def sentence_of_targets(self) -> Tensor:
         """Place of each target's sentence; shape (targets,)."""
-        return self.is_target.nonzero()[:, 0]
+        return self.is_real.nonzero()[:, 0]
 
     def before_targets(self, rows: Tensor) -> Tensor:
         """Of something at every position, shape (copies, sentences, tokens, width), what is just before the targets.
@@ -42,27 +55,43 @@ class Padded:
         Returns:
             Shape (copies, targets, width).
         """
-        return rows[:, :, :-1][:, self.is_target]
+        return rows[:, self.is_real]
 
 
-def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int) -> list[list[int]]:
-    """Indices of sentences of like length, so many that their padded tokens stay within the bound."""
-    batches: list[list[int]] = [[]]
-    for each in sorted(range(len(sentences)), key=lambda index: len(sentences[index])):
-        if batches[-1] and (len(batches[-1]) + 1) * len(sentences[each]) > tokens:
-            batches.append([])
-        batches[-1].append(each)
-    return batches
+def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int, price: int = 0) -> list[list[int]]:
+    """Indices of sentences of like length, in batches whose padded tokens stay within the bound.
+
+    Of all ways to cut the sentences in order of their length, the one of the fewest padded tokens in all, where
+    every batch costs some more.
+
+    Args:
+        sentences: token ids.
+        tokens: bound on a batch of several sentences.
+        price: of a batch, in padded tokens.
+    """
+    order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
+    cheapest, cuts = [0], [0]
+    for end, last in enumerate(order, 1):
+        longest = len(sentences[last])
+        starts = range(max(0, end - max(1, tokens // longest)), end)
+        costs = {start: cheapest[start] + price + (end - start) * longest for start in starts}
+        cuts.append(min(costs, key=lambda start: costs[start]))
+        cheapest.append(costs[cuts[-1]])
+    ends = [len(order)]
+    while ends[0]:
+        ends.insert(0, cuts[ends[0]])
+    return [order[start:end] for start, end in pairwise(ends)]
 
 
 def pad(sentences: Sequence[Sequence[int]], device: torch.device) -> Padded:
     """Sentences beside each other on a device."""
     lengths = torch.tensor([len(sentence) for sentence in sentences])
-    input_ids = torch.zeros((len(sentences), int(lengths.max())), dtype=torch.long)
-    for row, sentence in zip(input_ids, sentences, strict=True):
+    ids = torch.zeros((len(sentences), int(lengths.max())), dtype=torch.long)
+    for row, sentence in zip(ids, sentences, strict=True):
         row[: len(sentence)] = torch.tensor(list(sentence))
-    is_target = torch.arange(1, input_ids.shape[1])[None] < lengths[:, None]
-    return Padded(input_ids.to(device), is_target.to(device))
+    is_real = torch.arange(1, ids.shape[1])[None] < lengths[:, None]
+    ids = ids.to(device)
+    return Padded(ids[:, :-1], ids[:, 1:], is_real.to(device))
 
 
 def joined(
@@ -70,7 +99,8 @@ def joined(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """A layer's arguments for several streams at once."""
     rows, copies = streams[0].shape[0], len(streams)
-    return with_hidden(torch.cat(list(streams)), tiled(args, rows, copies), tiled(kwargs, rows, copies))
+    hidden = streams[0] if copies == 1 else torch.cat(list(streams))
+    return with_hidden(hidden, tiled(args, rows, copies), tiled(kwargs, rows, copies))
 
 
 def tiled(value: Any, rows: int, copies: int) -> Any:

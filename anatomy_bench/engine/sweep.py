@@ -1,11 +1,11 @@
 """Score many interventions in one walk over the layers.
 
-The rows of a batch are the clean sentences and, for every intervention, a copy of
-them. A copy is born at the first layer that its intervention touches, computed there
-with the changed weights from the clean stream; every later layer is shared, so that
-all copies pass it in one batched call. For L layers that makes about 2 L layer calls
-where separate forward passes make L². The model runs its own forward around them, so
-masks, rotary embeddings and sliding windows are the model's own.
+Beside the clean sentences each intervention has a copy of them. A copy is born at the
+first layer that its intervention touches, computed there with the changed weights from
+the clean stream; every later layer is shared, so that copies pass it together, as many
+in a call as it is best at. That halves the layers that separate forward passes would
+compute, and does it in products of thousands of rows. The model runs its own forward
+around them, so masks, rotary embeddings and sliding windows are the model's own.
 
 Sentences are padded on the right and no attention mask is passed: attention is
 causal (checked when a subject is loaded), so real tokens never see padding.
@@ -18,18 +18,24 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn import functional
 
 from anatomy_bench.engine import naive
-from anatomy_bench.engine.head import captured_head_input, logits_of
+from anatomy_bench.engine.head import target_nll_nats, without_logits
 from anatomy_bench.engine.memory import in_pieces_that_fit
-from anatomy_bench.engine.rows import Padded, batches_of_like_length, joined, pad
+from anatomy_bench.engine.rows import (
+    TOKENS_PER_CALL,
+    WALK_PRICE_TOKENS,
+    Padded,
+    batches_of_like_length,
+    joined,
+    pad,
+)
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input
 from anatomy_bench.interventions import Intact, Intervention, Skip, change_of
 from anatomy_bench.progress import Advance, Progress, SilentProgress
 
-TOKENS_PER_WALK = 16384
-"""Tokens, padding and copies included, that pass a layer in one call: bounds the memory of activations."""
+TOKENS_PER_WALK = 65536
+"""Tokens, padding and copies included, that are between the same two layers: bounds the memory of their streams."""
 
 VARIANTS_PER_WALK = 64
 """Interventions scored in one walk."""
@@ -62,7 +68,8 @@ def sweep(
         stack.require(layer)
     changed = sorted({variant for variant in variants if variant.touched}, key=lambda variant: min(variant.touched))
     groups = _chunks(changed, VARIANTS_PER_WALK) or [[]]
-    batches = batches_of_like_length(sentences, TOKENS_PER_WALK // (1 + max(map(len, groups))))
+    bound = TOKENS_PER_WALK // (1 + max(map(len, groups)))
+    batches = batches_of_like_length(sentences, bound, WALK_PRICE_TOKENS[stack.device.type])
     nll_nats: dict[Intervention, list[float]] = {variant: [0.0] * len(sentences) for variant in (_CLEAN, *changed)}
     layer_count = len(stack.layers)
     steps = sum(layer_count - min(variant.touched) for variant in changed) + layer_count * len(groups)
@@ -106,23 +113,22 @@ def can_walk(stack: LayerStack) -> bool:
 
 
 class _Walk:
-    """One forward pass of the model with growing rows."""
+    """One forward pass of the model, which carries the clean sentences; the copies go beside it."""
 
     def __init__(self, stack: LayerStack, padded: Padded, variants: Sequence[Intervention], advance: Advance) -> None:
         self._stack = stack
         self._padded = padded
         self._variants = variants
         self._advance = advance
-        self._alive: list[Intervention] = [_CLEAN]
+        self._streams: dict[Intervention, Tensor] = {}
+        self._copies_per_call = max(1, TOKENS_PER_CALL[stack.device.type] // padded.input_ids.numel())
         self._inside_layer = False
 
     def run(self) -> dict[Intervention, list[float]]:
         """Negative log-likelihood of each sentence, in nats, under each variant and intact."""
-        with captured_head_input(self._stack) as final, self._stack.forwards(self._layer):
+        with without_logits(self._stack), self._stack.forwards(self._layer):
             self._stack.model(input_ids=self._padded.input_ids, use_cache=False)
-        rows = final[0].view(len(self._alive), *self._padded.input_ids.shape, -1)
-        scores = [self._sentence_nll_nats(block) for block in _target_nlls(self._stack, rows, self._padded)]
-        return dict(zip(self._alive, scores, strict=True))
+        return self._scores()
 
     def _layer(self, index: int, forward: Forward) -> Forward:
         touching = [variant for variant in self._variants if index in variant.touched]
@@ -133,73 +139,61 @@ class _Walk:
         def walked(*args: Any, **kwargs: Any) -> Any:
             if self._inside_layer:  # functional_call comes back to the layer through its own forward
                 return forward(*args, **kwargs)
-            streams = self._streams(hidden_input(args, kwargs))
-            shared = [variant for variant in self._alive if variant not in touching]
-            outputs = [self._shared(forward, [streams[each] for each in shared], args, kwargs)]
-            outputs += [
-                self._changed(index, change, [streams.get(each, streams[_CLEAN]) for each in alike], args, kwargs)
-                for change, alike in changes.items()
-            ]
-            self._alive = shared + [variant for alike in changes.values() for variant in alike]
-            self._advance(len(self._alive))
-            return self._stack.as_output(torch.cat(outputs))
+            self._streams[_CLEAN] = hidden_input(args, kwargs)
+            shared = [variant for variant in self._streams if variant not in touching]
+            passed = self._called(forward, shared, args, kwargs)
+            for change, alike in changes.items():
+                passed |= self._changed(index, change, alike, args, kwargs)
+            self._streams = passed
+            self._advance(len(passed))
+            return self._stack.as_output(passed[_CLEAN])
 
         return walked
-
-    def _streams(self, hidden: Tensor) -> dict[Intervention, Tensor]:
-        """Hidden states, shape (variants alive · sentences, tokens, width), by variant."""
-        return dict(zip(self._alive, hidden.chunk(len(self._alive)), strict=True))
-
-    def _shared(
-        self, forward: Forward, streams: Sequence[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Tensor:
-        """All streams that the layer's own weights serve, in one call."""
-        positional, named = joined(streams, args, kwargs)
-        return self._stack.as_hidden(forward(*positional, **named))
 
     def _changed(
         self,
         index: int,
         change: Intervention,
-        streams: Sequence[Tensor],
+        alike: Sequence[Intervention],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> Tensor:
-        """The streams of all variants that change the layer alike, in one call: its weights are made once."""
+    ) -> dict[Intervention, Tensor]:
+        """The streams of all variants that change the layer alike: its weights are made once."""
         weights = self._stack.replacement(change, index)
         if weights is None:
-            return torch.cat(list(streams))
-        positional, named = joined(streams, args, kwargs)
+            return {variant: self._stream(variant) for variant in alike}
+        layer = self._stack.layers[index]
         self._inside_layer = True
         try:
-            return self._stack.as_hidden(functional_call(self._stack.layers[index], dict(weights), positional, named))
+            return self._called(
+                lambda *args, **kwargs: functional_call(layer, dict(weights), args, kwargs), alike, args, kwargs
+            )
         finally:
             self._inside_layer = False
 
-    def _sentence_nll_nats(self, target_nll: Tensor) -> list[float]:
-        """Sum over each sentence's targets, given in reading order."""
-        sums = torch.zeros(self._padded.is_target.shape[0], dtype=torch.float64, device=target_nll.device)
-        return sums.index_add(0, self._padded.sentence_of_targets, target_nll.double()).tolist()
+    def _called(
+        self, forward: Forward, variants: Sequence[Intervention], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[Intervention, Tensor]:
+        """The streams of some variants after a layer, as many in a call as it is best at."""
+        passed: dict[Intervention, Tensor] = {}
+        for some in _chunks(variants, self._copies_per_call):
+            positional, named = joined([self._stream(variant) for variant in some], args, kwargs)
+            output = self._stack.as_hidden(forward(*positional, **named))
+            passed |= zip(some, output.chunk(len(some)), strict=True)
+        return passed
 
+    def _stream(self, variant: Intervention) -> Tensor:
+        """A variant's hidden states, shape (sentences, tokens, width); before its first layer, the clean ones."""
+        return self._streams.get(variant, self._streams[_CLEAN])
 
-def _target_nlls(stack: LayerStack, rows: Tensor, padded: Padded) -> Tensor:
-    """Negative log-likelihood of every real target, in nats.
-
-    Args:
-        stack: whose model has the head.
-        rows: input of the head, shape (variants, sentences, tokens, width).
-        padded: the sentences.
-
-    Returns:
-        Shape (variants, targets).
-    """
-    targets = padded.targets.repeat(rows.shape[0])
-    hidden = padded.before_targets(rows).flatten(0, 1)
-    pieces = [
-        functional.cross_entropy(logits, targets[start : start + len(logits)], reduction="none")
-        for start, logits in logits_of(stack, hidden)
-    ]
-    return torch.cat(pieces).view(rows.shape[0], -1)
+    def _scores(self) -> dict[Intervention, list[float]]:
+        """Sums over the targets of each sentence."""
+        rows = torch.cat([self._padded.before_targets(stream[None]) for stream in self._streams.values()])
+        targets = self._padded.targets.repeat(len(rows))
+        nll_nats = target_nll_nats(self._stack, rows.flatten(0, 1), targets).view(len(rows), -1).double()
+        sums = nll_nats.new_zeros(len(rows), len(self._padded.input_ids))
+        sums.index_add_(1, self._padded.sentence_of_targets, nll_nats)
+        return dict(zip(self._streams, sums.tolist(), strict=True))
 
 
 def _chunks(items: Sequence[Intervention], size: int) -> list[Sequence[Intervention]]:

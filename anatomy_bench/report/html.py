@@ -7,10 +7,12 @@ from anatomy_bench import papers
 from anatomy_bench.claim import Kind
 from anatomy_bench.findings import all_findings
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
+from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.figures import Figure, figures_of
 from anatomy_bench.report.page import measurement_facts, measurement_name, render
 from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
+from anatomy_bench.report.scaling import scaling
 from anatomy_bench.report.why import why
 
 
@@ -48,8 +50,12 @@ class _Kept:
     facts: Sequence[tuple[str, str]]
 
 
-def html_report(ledger: Ledger) -> str:
+def html_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:
     """The page.
+
+    Args:
+        ledger: of the run.
+        benchmarks: shown behind the findings, if any.
 
     Raises:
         UsageError: the ledger's measurements are not of this version.
@@ -64,6 +70,9 @@ def html_report(ledger: Ledger) -> str:
         ],
         command=run_command(ledger),
         precision=precision(ledger),
+        benchmarks=benchmarks,
+        benchmark_headers=HEADERS,
+        scaling=scaling(benchmarks) if benchmarks else None,
     )
 
 

@@ -5,15 +5,18 @@ from tabulate import tabulate
 from anatomy_bench.claim import Kind
 from anatomy_bench.ledger import JudgedFinding, Ledger
 from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.why import why
 
 
-def markdown_report(ledger: Ledger) -> str:
-    """Findings with their conclusions, then each finding's claims."""
+def markdown_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:
+    """Findings with their conclusions, then each finding's claims; benchmarks, if any, behind them."""
     parts = ["# Findings on layer anatomy", _subject(ledger), _headline(ledger)]
     parts += [_finding(ledger, finding) for finding in ledger.findings]
+    if benchmarks is not None:
+        parts += ["## Benchmarks", *benchmark_tables(benchmarks)]
     parts += ["## To repeat all of it", _code(run_command(ledger))]
     return "\n\n".join(parts) + "\n"
 
@@ -57,6 +60,15 @@ def _finding(ledger: Ledger, finding: JudgedFinding) -> str:
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
     heading = f"## {escaped(finding.title)}: {finding.conclusion.value}"
     return f"{heading}\n\n{table}\n\n{_code(finding_command(ledger, finding))}"
+
+
+def benchmark_tables(benchmarks: Benchmarks) -> list[str]:
+    """The machine, then a table for each group."""
+    parts = [f"Measured on {escaped(benchmarks.machine)}."]
+    for group, rows in benchmarks.tables().items():
+        cells = [[escaped(cell) for cell in row] for row in rows]
+        parts += [f"### {escaped(group)}", tabulate(cells, HEADERS, tablefmt="github", disable_numparse=True)]
+    return parts
 
 
 def _code(command: str) -> str:

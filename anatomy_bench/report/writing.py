@@ -4,11 +4,17 @@ from pathlib import Path
 
 from anatomy_bench.atomic import write_atomically
 from anatomy_bench.ledger import LEDGER_FILE, Ledger, write_ledger
+from anatomy_bench.report.benchmarks import Benchmarks
 from anatomy_bench.report.markdown import markdown_report
 
 
-def write_report(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
+def write_report(ledger: Ledger, folder: Path, benchmarks: Benchmarks | None = None) -> tuple[Path, ...]:
     """Write `ledger.json`, `report.md` and `report.html` into the folder; nothing that the ledger names is a path.
+
+    Args:
+        ledger: of the run.
+        folder: to write to.
+        benchmarks: shown behind the findings, if any.
 
     Returns:
         The files written.
@@ -20,6 +26,6 @@ def write_report(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
 
     files = folder / LEDGER_FILE, folder / "report.md", folder / "report.html"
     write_ledger(ledger, files[0])  # first: what was measured is kept, whatever comes of drawing it
-    write_atomically(files[1], markdown_report(ledger).encode())
-    write_atomically(files[2], html_report(ledger).encode())
+    write_atomically(files[1], markdown_report(ledger, benchmarks).encode())
+    write_atomically(files[2], html_report(ledger, benchmarks).encode())
     return files

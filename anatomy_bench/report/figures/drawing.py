@@ -42,6 +42,7 @@ _VARIABLES = {
     YELLOW: "var(--yellow)",
     SKY: "var(--sky)",
 }
+_ON_WHITE = {INK: "#1b1f24", _GRID: "#dfe3e8"}
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -109,6 +110,13 @@ def _element(document: str, description: str) -> str:
         drawn,
         count=1,
     )
+
+
+def standalone(svg: str) -> str:
+    """A drawing as a file of its own, where no page decides on its colours."""
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(variable, _ON_WHITE.get(colour, colour))
+    return svg.replace("<svg ", '<svg style="background: #ffffff" ', 1) + "\n"
 
 
 def finite(values: Sequence[float] | Floats) -> Floats:

@@ -1,0 +1,97 @@
+"""Benchmarks of a run of `benchmarks/`, read from the JSON that pytest-benchmark writes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anatomy_bench.errors import UsageError
+from anatomy_bench.quantities import quantity
+
+SCALING = "scaling"
+HEADERS = ("way", "seconds", "times as fast", "10⁹ operations", "10⁹ operations/s", "of plain products", "peak MB")
+_GIGA, _MEGA = 10**9, 10**6
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One way of doing what a group of benchmarks does.
+
+    Attributes:
+        group: what is done.
+        way: how.
+        seconds: of the best round.
+        told: memory at its peak, operations and their rate, sizes; as far as they were measured.
+    """
+
+    group: str
+    way: str
+    seconds: float
+    told: Mapping[str, Any]
+
+    def number(self, name: str, unit: float = 1.0) -> str:
+        """A measured number in so many units, or nothing."""
+        value = self.told.get(name)
+        return "" if value is None else quantity(float(value) / unit)
+
+
+@dataclass(frozen=True)
+class Benchmarks:
+    """A run of the benchmarks.
+
+    Attributes:
+        machine: one line on what it ran on.
+        measured: in the order of the run.
+    """
+
+    machine: str
+    measured: Sequence[Benchmark]
+
+    def tables(self) -> dict[str, list[Sequence[str]]]:
+        """By group a row for each way, held against the first; without those that are drawn."""
+        groups = dict.fromkeys(each.group for each in self.measured if each.group != SCALING)
+        return {group: _rows([each for each in self.measured if each.group == group]) for group in groups}
+
+    def sizes(self) -> list[Benchmark]:
+        """Those that tell how seconds grow with layers and with sentences."""
+        return [each for each in self.measured if each.group == SCALING]
+
+
+def read_benchmarks(path: Path) -> Benchmarks:
+    """The benchmarks in a file that `--benchmark-json` wrote.
+
+    Raises:
+        UsageError: there is no such file, or it is something else.
+    """
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        measured = [
+            Benchmark(each["group"], each["extra_info"]["way"], float(each["stats"]["min"]), each["extra_info"])
+            for each in read["benchmarks"]
+        ]
+        return Benchmarks(_machine(read["machine_info"]), measured)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not what `make bench` writes") from error
+
+
+def _machine(info: Mapping[str, Any]) -> str:
+    told = [info["gpu"], info["processor_name"], f"{info['threads']} threads", f"torch {info['torch']}"]
+    return ", ".join(each for each in told if each)
+
+
+def _rows(group: Sequence[Benchmark]) -> list[Sequence[str]]:
+    return [
+        (
+            each.way,
+            quantity(each.seconds),
+            quantity(group[0].seconds / each.seconds),
+            each.number("flops", _GIGA),
+            each.number("flops_per_second", _GIGA),
+            each.number("share_of_product_rate"),
+            each.number("peak_bytes", _MEGA),
+        )
+        for each in group
+    ]

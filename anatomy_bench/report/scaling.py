@@ -1,0 +1,65 @@
+"""How the time of the map of all layers grows with layers and with sentences."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anatomy_bench.quantities import quantity
+from anatomy_bench.report.benchmarks import Benchmark, Benchmarks
+from anatomy_bench.report.figures import Figure
+from anatomy_bench.report.figures.drawing import MARKERS, SERIES, draw, legend, log_scale
+
+
+def scaling(benchmarks: Benchmarks) -> Figure | None:
+    """The figure, if that was measured."""
+    sizes = benchmarks.sizes()
+    if not sizes:
+        return None
+    return Figure(
+        title="Seconds by layers and by sentences",
+        caption=_caption(sizes),
+        svg=draw(
+            lambda canvas, axes: _paint(canvas, axes, sizes),
+            "Seconds of the naive loop and of one walk, by number of layers and by number of sentences",
+            height=3.2,
+            columns=2,
+            sharey=True,
+        ),
+        headers=("way", "layers", "sentences", "seconds"),
+        rows=[(each.way, each.number("layers"), each.number("sentences"), quantity(each.seconds)) for each in sizes],
+    )
+
+
+def _caption(sizes: Sequence[Benchmark]) -> str:
+    fewest, shallowest = _fewest(sizes, "sentences"), _fewest(sizes, "layers")
+    return (
+        f"The map of every layer averaged away and skipped. Left: {fewest} sentences. Right: the first {shallowest} "
+        "layers. Both axes are logarithmic."
+    )
+
+
+def _fewest(sizes: Sequence[Benchmark], name: str) -> int:
+    return min(int(each.told[name]) for each in sizes)
+
+
+def _paint(canvas: Any, axes: Any, sizes: Sequence[Benchmark]) -> None:
+    ways = dict.fromkeys(each.way for each in sizes)
+    panels: tuple[tuple[str, Callable[[Benchmark], bool]], ...] = (
+        ("layers", lambda each: each.told["sentences"] == _fewest(sizes, "sentences")),
+        ("sentences", lambda each: each.told["layers"] == _fewest(sizes, "layers")),
+    )
+    for axis, (name, is_shown) in zip(axes, panels, strict=True):
+        shown = [each for each in sizes if is_shown(each)]
+        for way, colour, marker in zip(ways, SERIES, MARKERS, strict=False):
+            line = [each for each in shown if each.way == way]
+            axis.plot(
+                [each.told[name] for each in line],
+                [each.seconds for each in line],
+                color=colour,
+                marker=marker,
+                label=way,
+            )
+        log_scale(axis.xaxis, [each.told[name] for each in shown])
+        axis.set_xlabel(name)
+    log_scale(axes[0].yaxis, [each.seconds for each in sizes])
+    axes[0].set_ylabel("seconds")
+    legend(canvas, axes[0], columns=len(ways))
