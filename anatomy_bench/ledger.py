@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from anatomy_bench.atomic import write_atomically
-from anatomy_bench.claim import Claim, Conclusion, Finding, Kind, Need, Verdict, conclude
+from anatomy_bench.claim import Claim, Finding, Kind, Need, Verdict
+from anatomy_bench.conclusion import Conclusion, conclude
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import get_experiment
 from anatomy_bench.measurement import Measurement, Provenance, SubjectRecord

@@ -1,6 +1,7 @@
 """Fixtures that every test gets."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,13 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Matrices of width 32 are faster on one thread than on the hand-over between two.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a shell starts in the background ignores interrupts, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Processes that tests start are no workers, even where the tests run in one.
+for name in [each for each in os.environ if each.startswith("PYTEST_XDIST")]:
+    del os.environ[name]
 
 pytest_plugins = ["pytester", "claim_runs"]
 

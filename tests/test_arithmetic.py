@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from anatomy_bench.claim import Conclusion, Kind, Verdict, VerdictWord, conclude, judge
+from anatomy_bench.claim import Kind, Verdict, VerdictWord, judge
+from anatomy_bench.conclusion import Conclusion, conclude
 from anatomy_bench.findings.anatomical_heterogeneity.arithmetic import FINDING
 
 CLAIMS = {claim.id.removeprefix("arithmetic."): claim for claim in FINDING.claims}

@@ -11,7 +11,7 @@ from ledgers import HOSTILE, hostile, ledger, renamed, with_data
 from test_report import Page, assert_inert
 
 from anatomy_bench import cli
-from anatomy_bench.claim import Conclusion
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.experiments.ablation import AblationMeasurement
 from anatomy_bench.ledger import Ledger, write_ledger
 from anatomy_bench.report.atlas import NOT_JUDGED, Atlas, make_atlas

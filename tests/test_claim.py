@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from anatomy_bench.claim import (
     Claim,
-    Conclusion,
     Criterion,
     Estimate,
     Finding,
@@ -20,11 +19,11 @@ from anatomy_bench.claim import (
     at_least,
     at_most,
     below,
-    conclude,
     judge,
     needs_layer_count,
     within,
 )
+from anatomy_bench.conclusion import Conclusion, conclude
 from anatomy_bench.expected import Outcome, outcome
 from anatomy_bench.interval import Interval
 

@@ -10,7 +10,8 @@ import pytest
 from ledgers import ledger
 
 from anatomy_bench import cli
-from anatomy_bench.claim import Conclusion, VerdictWord
+from anatomy_bench.claim import VerdictWord
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.ledger import Ledger, write_ledger
 from anatomy_bench.report.compare import Relation, compare, comparison_text
 

@@ -23,7 +23,7 @@ def test_a_record_that_no_longer_matches_fails_in_either_direction(
 ) -> None:
     run_claims("--record-expected", "-k", "importance_hierarchy")
     record = pytester.path / "claims" / "expected" / f"{learnt.name}.toml"
-    for before, after in (("SUPPORTED", "REFUTED"), ("REFUTED", "SUPPORTED"), ("NOT_APPLICABLE", "SUPPORTED")):
+    for before, after in (("SUPPORTED", "REFUTED"), ("INCONCLUSIVE", "SUPPORTED"), ("NOT_APPLICABLE", "SUPPORTED")):
         original = record.read_text()
         count = original.count(f'= "{before}"')
         assert count > 0

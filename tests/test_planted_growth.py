@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from anatomy_bench.claim import Conclusion, Need, VerdictWord, conclude, judge
+from anatomy_bench.claim import Need, VerdictWord, judge
+from anatomy_bench.conclusion import Conclusion, conclude
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, Setting

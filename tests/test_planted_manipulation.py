@@ -8,7 +8,8 @@ import scipy
 import tiny
 from planted import DUMMIES, LAYERS, NO_NEIGHBOUR, gated_model, judge, unpredictable
 
-from anatomy_bench.claim import Conclusion, VerdictWord, conclude
+from anatomy_bench.claim import VerdictWord
+from anatomy_bench.conclusion import Conclusion, conclude
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Profile, get_experiment
 from anatomy_bench.findings import get_finding

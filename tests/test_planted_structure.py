@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import judge, woven_model
 
-from anatomy_bench.claim import Conclusion, VerdictWord, conclude
+from anatomy_bench.claim import VerdictWord
+from anatomy_bench.conclusion import Conclusion, conclude
 from anatomy_bench.experiments.structure import (
     ComponentUnit,
     InnerProducts,

@@ -13,7 +13,8 @@ import pytest
 from ledgers import HOSTILE, hostile, ledger, measured, subject, with_data
 
 from anatomy_bench import cli
-from anatomy_bench.claim import Conclusion, Need, VerdictWord
+from anatomy_bench.claim import Need, VerdictWord
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.experiments import Profile
 from anatomy_bench.ledger import JudgedFinding, make_ledger, read_ledger, write_ledger
 from anatomy_bench.options import Options

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anatomy_bench.claim import Conclusion, Verdict
+from anatomy_bench.claim import Verdict
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import experiment_names, get_experiment
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger

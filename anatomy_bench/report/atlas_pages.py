@@ -6,7 +6,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from anatomy_bench.atomic import write_atomically
-from anatomy_bench.claim import Conclusion, Kind, Verdict
+from anatomy_bench.claim import Kind, Verdict
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.quantities import measured_text, quantity
 from anatomy_bench.report.atlas import NOT_JUDGED, Atlas, FindingRow, model_facts
 from anatomy_bench.report.atlas_profiles import profiles_figure

@@ -1,6 +1,7 @@
 """Results as a notebook's cell shows them: tables and figures in the style of the pages."""
 
-from anatomy_bench.claim import Conclusion, Finding, Need
+from anatomy_bench.claim import Finding, Need
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.findings import all_findings
 from anatomy_bench.ledger import JudgedFinding, KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.measurement import Measurement

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anatomy_bench.claim import Conclusion, Verdict
+from anatomy_bench.claim import Verdict
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
 from anatomy_bench.quantities import measured_text, quantity
 from anatomy_bench.record import Record

@@ -9,7 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from anatomy_bench.claim import Conclusion, VerdictWord
+from anatomy_bench.claim import VerdictWord
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.ledger import KeptMeasurement
 from anatomy_bench.quantities import interval_text, measured_text, quantity
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from anatomy_bench.claim import Conclusion, Kind, VerdictWord
+from anatomy_bench.claim import Kind, VerdictWord
+from anatomy_bench.conclusion import Conclusion
 from anatomy_bench.ledger import JudgedClaim, JudgedFinding
 from anatomy_bench.quantities import measured_text
 
