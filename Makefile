@@ -13,7 +13,7 @@ verify: $(INSTALLED)
 	$(BIN)/python -m pytest claims/ $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest tests/ $(ARGS)
+	$(BIN)/python -m pytest tests/ -n 2 $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

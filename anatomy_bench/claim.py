@@ -214,6 +214,21 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class NumericalError(Record):
+    """By how much rounding may have moved an estimate, in the claim's unit.
+
+    Attributes:
+        value: the value.
+        low: the lower end of its interval, which may be on another scale.
+        high: the upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Verdict(Record):
     """What a claim came to on one subject.
 
@@ -222,7 +237,7 @@ class Verdict(Record):
         word: one of the four answers.
         value: measured, in the claim's unit; `None` if not applicable.
         interval95: of the value.
-        numerical_error: by how much rounding may have moved the value, where that is known; in the claim's unit.
+        numerical_error: by how much rounding may have moved them, where that is known.
         reason: why the word is not plain from value, interval and criterion.
         note: the estimate's note.
     """
@@ -231,7 +246,7 @@ class Verdict(Record):
     word: VerdictWord
     value: float | None = None
     interval95: Interval | None = None
-    numerical_error: float | None = None
+    numerical_error: NumericalError | None = None
     reason: str = ""
     note: str = ""
 
@@ -240,7 +255,7 @@ def judge(
     claim: Claim,
     layer_count: int | None,
     measurements: Sequence[Any],
-    numerical_error: float | None = None,
+    numerical_error: NumericalError | None = None,
 ) -> Verdict:
     """Judge a claim on the measurements that it needs.
 
@@ -248,7 +263,7 @@ def judge(
         claim: the claim.
         layer_count: of the subject; `None` for claims that need none.
         measurements: one for each of `claim.needs`, in that order.
-        numerical_error: by how much rounding may have moved the value, in the claim's unit (`numerical_error.py`).
+        numerical_error: by how much rounding may have moved the estimate (`numerical_error.py`).
 
     An empirical estimate of unknown uncertainty is INCONCLUSIVE, whatever its value, and so is one that
     without rounding might be judged otherwise. Consistency claims are exact where they carry no rounding interval.
@@ -263,12 +278,12 @@ def judge(
     return Verdict(claim.id, word, estimate.value, estimate.interval95, numerical_error, reason, estimate.note)
 
 
-def _weigh(claim: Claim, estimate: Estimate, error: float | None) -> tuple[VerdictWord, str]:
+def _weigh(claim: Claim, estimate: Estimate, error: NumericalError | None) -> tuple[VerdictWord, str]:
     if estimate.value != estimate.value:
         return VerdictWord.INCONCLUSIVE, "the measured value is not a number"
     if estimate.interval95 is not None:
         word = claim.criterion.judge(estimate.interval95)
-        if error is None or claim.criterion.judge(estimate.interval95.widened(error)) is word:
+        if error is None or claim.criterion.judge(estimate.interval95.widened(error.low, error.high)) is word:
             return word, ""
         return VerdictWord.INCONCLUSIVE, "within numerical error of the criterion"
     if claim.kind is Kind.CONSISTENCY:

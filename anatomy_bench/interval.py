@@ -20,9 +20,9 @@ class Interval(Record):
         if self.low > self.high:
             raise ValueError(f"interval [{self.low}, {self.high}] is reversed")
 
-    def widened(self, by: float) -> "Interval":
-        """The interval with each end as much further out."""
-        return Interval(self.low - by, self.high + by)
+    def widened(self, below: float, above: float) -> "Interval":
+        """The interval with its ends so much further out."""
+        return Interval(self.low - below, self.high + above)
 
     @model_serializer
     def _as_pair(self) -> tuple[float, float]:

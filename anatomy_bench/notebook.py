@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from anatomy_bench.claim import Claim, Need, Verdict
+from anatomy_bench.claim import Claim, Need, NumericalError, Verdict
 from anatomy_bench.claim import judge as judge_claim
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Profile
@@ -190,7 +190,9 @@ def _judged_again(ledger: Ledger, claims: Mapping[str, Claim]) -> Ledger:
     return replace(ledger, findings=judged_findings(all_findings(), verdicts))
 
 
-def _verdict(ledger: Ledger, claim: Claim, layers: int | None, numerical_error: float | None) -> Verdict | None:
+def _verdict(
+    ledger: Ledger, claim: Claim, layers: int | None, numerical_error: NumericalError | None
+) -> Verdict | None:
     if not claim.runs_model:
         return judge_claim(claim, None, ())
     if layers is None:

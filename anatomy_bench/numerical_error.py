@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from anatomy_bench.claim import Claim, Estimate, Need
+from anatomy_bench.claim import Claim, Estimate, Need, NumericalError
 from anatomy_bench.experiments.experiment import Experiment, Finished, Setting
 from anatomy_bench.measurement import Measurement, generator
 from anatomy_bench.record import Record
@@ -20,8 +20,8 @@ NOISE_FLOOR = Need("noise_floor")
 """On the run's own text; the error is relative, and serves others as well."""
 
 COPIES = 16
-RESAMPLES = 20
-"""Of the copies' intervals, which nobody reads."""
+RESAMPLES = 100
+"""Of the copies' intervals. All copies have the same resamples, so that nothing but rounding moves the ends."""
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
         relative_error: standard deviation of a sentence's negative log-likelihood, as a share of it.
 
     Returns:
-        `COPIES` measurements whose values, not intervals, are of use.
+        `COPIES` measurements, with coarse intervals.
     """
     config = made.config
     if hasattr(config, "resamples"):
@@ -68,19 +68,29 @@ def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
     ]
 
 
-def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> float | None:
-    """By how much rounding may have moved the value of a claim: twice its standard deviation over the copies.
+def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> NumericalError | None:
+    """By how much rounding may have moved the estimate of a claim: two standard deviations over the copies.
 
     Args:
         claim: the claim.
         copies: measurements for `claim.needs`, disturbed, any number of times.
 
     Returns:
-        In the claim's unit; `None` without copies, or if they do not apply.
+        `None` without copies, or if they do not apply.
     """
-    estimates = [claim.estimate(*measurements) for measurements in copies]
-    values = [each.value for each in estimates if isinstance(each, Estimate)]
-    return 2 * float(np.std(values)) if values else None
+    estimates = [each for measurements in copies if isinstance(each := claim.estimate(*measurements), Estimate)]
+    if not estimates:
+        return None
+    intervals = [each.interval95 for each in estimates if each.interval95 is not None]
+    return NumericalError(
+        _twice_deviation([each.value for each in estimates]),
+        _twice_deviation([each.low for each in intervals]),
+        _twice_deviation([each.high for each in intervals]),
+    )
+
+
+def _twice_deviation(values: Sequence[float]) -> float:
+    return 2 * float(np.std(values)) if values else 0.0
 
 
 def _disturbed_results(

@@ -31,6 +31,6 @@ def measured_text(verdict: Verdict) -> str:
 def error_text(verdict: Verdict) -> str:
     """By how much rounding may have moved the value, such as `± 0.3`; nothing where that is nothing to the interval."""
     error, interval = verdict.numerical_error, verdict.interval95
-    if not error or interval is None or error < _COUNTS_FROM * (interval.high - interval.low):
+    if error is None or interval is None or not error.value > _COUNTS_FROM * (interval.high - interval.low):
         return ""
-    return f"± {quantity(error)}"
+    return f"± {quantity(error.value)}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from anatomy_bench.claim import Claim, Estimate, Kind, Need, VerdictWord, above, judge
+from anatomy_bench.claim import Claim, Estimate, Kind, Need, NumericalError, VerdictWord, above, judge
 from anatomy_bench.engine import naive
 from anatomy_bench.experiments import Profile
 from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
@@ -79,15 +79,15 @@ def copies():
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_claim_that_reads_scores_has_an_error(copies, claim: Claim):
-    def error(size: float) -> float | None:
+    def error(size: float) -> NumericalError | None:
         return numerical_error(claim, list(zip(*(copies[size][need] for need in claim.needs), strict=True)))
 
     none, some = error(0.0), error(1e-3)
     if none is None:  # quick measures too little for it
         assert some is None
     else:
-        assert none == pytest.approx(0, abs=1e-9)
-        assert np.isfinite(some)
+        assert (none.value, none.low, none.high) == pytest.approx((0, 0, 0), abs=1e-9)
+        assert np.isfinite([some.value, some.low, some.high]).all()
         if not SCORED & {need.experiment for need in claim.needs}:
             assert some == none
 
@@ -98,7 +98,9 @@ def test_most_claims_move_with_the_scores(copies):
         numerical_error(claim, list(zip(*(copies[1e-3][need] for need in claim.needs), strict=True)))
         for claim in scored
     ]
-    assert sum(bool(each) for each in errors) > len(errors) / 2  # ranks and counts may stay as they are
+    assert (
+        sum(each is not None and each.value > 0 for each in errors) > len(errors) / 2
+    )  # ranks and counts may stay as they are
 
 
 def test_only_scores_are_disturbed():
@@ -127,16 +129,17 @@ def claim_above_0(value: float) -> Claim:
     ],
 )
 def test_what_rounding_could_decide_is_inconclusive(value: float, error: float | None, word: VerdictWord):
-    verdict = judge(claim_above_0(value), None, (), error)
+    errors = None if error is None else NumericalError(error, error, error)
+    verdict = judge(claim_above_0(value), None, (), errors)
     assert verdict.word is word
     rounding_decides = word is VerdictWord.INCONCLUSIVE and value != 0.05
     assert (verdict.reason == "within numerical error of the criterion") == rounding_decides
 
 
 def test_an_error_is_shown_where_it_counts():
-    verdict = judge(claim_above_0(0.3), None, (), 0.05)
+    verdict = judge(claim_above_0(0.3), None, (), NumericalError(0.05, 0.0, 0.0))
     assert measured_text(verdict) == "0.3 [0.2, 0.4] ± 0.05"
-    assert measured_text(replace(verdict, numerical_error=0.001)) == "0.3 [0.2, 0.4]"
+    assert measured_text(replace(verdict, numerical_error=NumericalError(0.001, 0.0, 0.0))) == "0.3 [0.2, 0.4]"
 
 
 def test_a_run_carries_its_floor_into_verdicts_and_report(tiny_folder: Path, tmp_path: Path):
@@ -148,7 +151,7 @@ def test_a_run_carries_its_floor_into_verdicts_and_report(tiny_folder: Path, tmp
         assert NOISE_FLOOR in run.measurements
     assert all(each is not None for each in errors["float32"].values())
     first = "importance-hierarchy.first-skip"
-    assert 0 < errors["float32"][first] < errors["bfloat16"][first]
+    assert 0 < errors["float32"][first].value < errors["bfloat16"][first].value
 
 
 def test_a_run_that_reads_weights_alone_measures_no_floor(tiny_folder: Path, tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy_bench.claim import Verdict, VerdictWord
+from anatomy_bench.claim import NumericalError, Verdict, VerdictWord
 from anatomy_bench.interval import Interval
 from anatomy_bench.interventions import Intact, NeighbourAverage, Skip
 from anatomy_bench.record import from_data, from_json, json_schema, to_data, to_json
@@ -31,7 +31,7 @@ def test_every_float_survives_and_the_text_is_standard_json(values: list[float])
 
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9), st.sampled_from(VerdictWord), st.text(max_size=20))
 def test_nested_records_survive(low: float, width: float, word: VerdictWord, reason: str):
-    verdict = Verdict("a.b", word, low, Interval(low, low + width), width, reason)
+    verdict = Verdict("a.b", word, low, Interval(low, low + width), NumericalError(width, low, width), reason)
     assert from_json(Verdict, to_json(verdict)) == verdict
     assert from_data(Verdict, to_data(verdict)) == verdict
 

@@ -49,7 +49,7 @@ def verdict_rows(ledger: Ledger) -> list[Row]:
             "published": claim.published,
             "measured": claim.verdict.value,
             **_ends("interval95", claim.verdict.interval95),
-            "numerical_error": claim.verdict.numerical_error,
+            "numerical_error": claim.verdict.numerical_error.value if claim.verdict.numerical_error else None,
             "unit": claim.unit,
             "criterion": claim.criterion,
             "verdict": claim.verdict.word.value,

@@ -20,7 +20,7 @@ def properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
         "measured": verdict.value,
         "interval95_low": interval.low if interval else None,
         "interval95_high": interval.high if interval else None,
-        "numerical_error": verdict.numerical_error,
+        "numerical_error": verdict.numerical_error.value if verdict.numerical_error else None,
         "unit": claim.unit or None,
         "criterion": str(claim.criterion),
         "reason": verdict.reason or None,
