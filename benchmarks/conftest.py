@@ -34,6 +34,11 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     }
 
 
+def pytest_benchmark_update_commit_info(commit_info: dict[str, Any]) -> None:
+    """Name the project, not the folder that it is checked out in."""
+    commit_info["project"] = "anatomy_bench"
+
+
 @pytest.fixture(scope="session")
 def load(pytestconfig: pytest.Config) -> Callable[[str], Subject]:
     """The model that `--model` names on the device that `--device` does, in a precision; each loaded once."""

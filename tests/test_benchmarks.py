@@ -95,6 +95,7 @@ def test_every_benchmark_tells_what_it_is_and_what_it_took(measured: Path) -> No
     read = json.loads(measured.read_text())
     assert read["machine_info"]["processor_name"]
     assert not {"node", "cpu"} & set(read["machine_info"])  # names of machines are nobody's business
+    assert read["commit_info"]["project"] == "anatomy_bench"
     groups = {each["group"].partition(":")[0] for each in read["benchmarks"]}
     assert groups == {"ablation", "scaling", "recovery", "growth", "structure", "predictability"}
     told = [each["extra_info"] for each in read["benchmarks"]]
