@@ -25,7 +25,7 @@ class UsageError(AnatomyError):
 
 
 class DamagedUnitWarning(UserWarning):
-    """A stored unit is not what was stored; it is measured again."""
+    """A file of the store is not what was stored; its units are measured again."""
 
 
 class UnfitModelError(AnatomyError):

@@ -10,7 +10,7 @@ from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import experiment_names
 from anatomy_bench.provenance import code_digest
 from anatomy_bench.record import Record, from_json
-from anatomy_bench.store import DAMAGED, StoredUnit, file_of, set_aside
+from anatomy_bench.store import DAMAGED, StoredJob, file_of, set_aside
 
 _DAY_SECONDS = 86_400
 _LEFTOVER_SECONDS = 3_600
@@ -18,17 +18,19 @@ _LEFTOVER_SECONDS = 3_600
 
 
 @dataclass(frozen=True)
-class KeptUnit:
-    """A unit's file.
+class KeptJob:
+    """A job's file.
 
     Attributes:
-        key: everything that determined its result.
+        key: everything that determined its results.
+        units: how many it has.
         bytes: size of the file.
         age_seconds: since it was measured.
     """
 
     path: Path
     key: dict[str, Any]
+    units: int
     bytes: int
     age_seconds: float
 
@@ -74,7 +76,7 @@ class Inventory(Record):
     Attributes:
         folder: where it is.
         holdings: by experiment, then subject.
-        damaged: files set aside, or whose content is not a unit.
+        damaged: files set aside, or whose content is not a job.
         leftovers: files that killed writes have left.
     """
 
@@ -86,7 +88,7 @@ class Inventory(Record):
 
 @dataclass(frozen=True)
 class Selection:
-    """What to remove: the units that meet every condition given.
+    """What to remove: the jobs that meet every condition given.
 
     Attributes:
         outdated: measured by sources that have changed since.
@@ -98,51 +100,51 @@ class Selection:
     older_than_days: float | None = None
     subject: str | None = None
 
-    def __contains__(self, unit: KeptUnit) -> bool:
+    def __contains__(self, job: KeptJob) -> bool:
         return (
-            (unit.is_outdated or not self.outdated)
-            and (self.older_than_days is None or unit.age_seconds > self.older_than_days * _DAY_SECONDS)
-            and (self.subject is None or unit.subject.startswith(self.subject))
+            (job.is_outdated or not self.outdated)
+            and (self.older_than_days is None or job.age_seconds > self.older_than_days * _DAY_SECONDS)
+            and (self.subject is None or job.subject.startswith(self.subject))
         )
 
 
 def take_inventory(folder: Path) -> Inventory:
     """Count what a store holds. Changes nothing."""
-    read = [_read(path) for path in _unit_files(folder)]
-    groups: dict[tuple[str, str, str, str, bool], list[KeptUnit]] = {}
-    for unit in (each for each in read if each is not None):
-        device, dtype = (str(unit.key.get(name, "any")) for name in ("device", "dtype"))
-        group = str(unit.key["experiment"]), unit.subject, device, dtype, unit.is_outdated
-        groups.setdefault(group, []).append(unit)
+    read = [_read(path) for path in _job_files(folder)]
+    alike: dict[tuple[str, str, str, str, bool], list[KeptJob]] = {}
+    for job in (each for each in read if each is not None):
+        device, dtype = (str(job.key.get(name, "any")) for name in ("device", "dtype"))
+        group = str(job.key["experiment"]), job.subject, device, dtype, job.is_outdated
+        alike.setdefault(group, []).append(job)
     holdings = (
         Holding(
             *group,
-            units=len(units),
-            bytes=sum(unit.bytes for unit in units),
-            newest_days=min(unit.age_seconds for unit in units) / _DAY_SECONDS,
-            oldest_days=max(unit.age_seconds for unit in units) / _DAY_SECONDS,
+            units=sum(job.units for job in jobs),
+            bytes=sum(job.bytes for job in jobs),
+            newest_days=min(job.age_seconds for job in jobs) / _DAY_SECONDS,
+            oldest_days=max(job.age_seconds for job in jobs) / _DAY_SECONDS,
         )
-        for group, units in sorted(groups.items())
+        for group, jobs in sorted(alike.items())
     )
     unreadable = sum(each is None for each in read)
     return Inventory(str(folder), tuple(holdings), len(_damaged(folder)) + unreadable, len(_leftovers(folder)))
 
 
 def verify_store(folder: Path) -> tuple[int, tuple[Path, ...]]:
-    """Check every unit against its name and its checksum; set aside those that fail.
+    """Check every job against its name and its checksum; set aside those that fail.
 
     Returns:
-        Number of units that are what was stored, and where the others are now.
+        Number of jobs that are what was stored, and where the others are now.
 
     Raises:
-        UsageError: a damaged unit cannot be set aside.
+        UsageError: a damaged file cannot be set aside.
     """
-    damaged = [path for path in _unit_files(folder) if not _is_what_was_stored(path, folder)]
-    return len(_unit_files(folder)) - len(damaged), tuple(set_aside(path) for path in damaged)
+    damaged = [path for path in _job_files(folder) if not _is_what_was_stored(path, folder)]
+    return len(_job_files(folder)) - len(damaged), tuple(set_aside(path) for path in damaged)
 
 
-def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> tuple[KeptUnit, ...]:
-    """Remove units.
+def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> tuple[KeptJob, ...]:
+    """Remove jobs.
 
     A run that reads them meanwhile is not disturbed: what it finds missing it measures again.
 
@@ -152,10 +154,10 @@ def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> 
     Raises:
         UsageError: a file cannot be removed.
     """
-    units = [unit for path in _unit_files(folder) if (unit := _read(path)) is not None and unit in selected]
+    jobs = [job for path in _job_files(folder) if (job := _read(path)) is not None and job in selected]
     if not dry_run:
-        _remove(unit.path for unit in units)
-    return tuple(units)
+        _remove(job.path for job in jobs)
+    return tuple(jobs)
 
 
 def prune_rubbish(folder: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
@@ -173,7 +175,7 @@ def prune_rubbish(folder: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
     return rubbish
 
 
-def _unit_files(folder: Path) -> list[Path]:
+def _job_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*/*/*.json") if not path.name.startswith("."))
 
 
@@ -186,18 +188,19 @@ def _leftovers(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.glob("*/*/.*.json.*") if _age_seconds(path) > _LEFTOVER_SECONDS))
 
 
-def _read(path: Path) -> KeptUnit | None:
+def _read(path: Path) -> KeptJob | None:
     try:
         content = path.read_bytes()
-        key = from_json(StoredUnit, content).key
-        return KeptUnit(path, key, len(content), _age_seconds(path)) if "experiment" in key else None
-    except (OSError, ValueError):  # removed meanwhile, or not a unit
+        job = from_json(StoredJob, content)
+    except (OSError, ValueError):  # removed meanwhile, or not a job
         return None
+    kept = KeptJob(path, job.key, len(job.results), len(content), _age_seconds(path))
+    return kept if "experiment" in job.key else None
 
 
 def _is_what_was_stored(path: Path, folder: Path) -> bool:
     try:
-        stored = from_json(StoredUnit, path.read_bytes())
+        stored = from_json(StoredJob, path.read_bytes())
         return stored.is_whole and folder / file_of(stored.key) == path
     except FileNotFoundError:  # removed meanwhile
         return True

@@ -1,6 +1,6 @@
 """One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from anatomy_bench.claim import Claim, Need, Verdict, judge
 from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Setting
 from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
 from anatomy_bench.hub import commit_of
 from anatomy_bench.locations import cache_folder
@@ -120,23 +120,28 @@ class Run:
             provenance(self.subject, experiment.name, self.profile, self.options.seed),
         )
         units = experiment.units(setting.subject, config, self.options.seed)
-        finished = self._finished(experiment, setting, units, corpus)
+        jobs = experiment.jobs(units)
+        results = self._finished(experiment, setting, jobs, corpus)
+        finished = {unit: results[unit] for unit in units}
         self._assembled[need] = Assembled(experiment, setting, config, finished)
         return experiment.assemble(setting, config, finished)
 
     def _finished(
-        self, experiment: Experiment, setting: Setting, units: Sequence[Any], corpus: Corpus
+        self, experiment: Experiment, setting: Setting, jobs: Sequence[Job], corpus: Corpus
     ) -> dict[Any, Finished]:
         """The result of each unit: from the store, or measured now and kept there."""
         circumstances = _circumstances(experiment, setting)
+        finished: dict[Any, Finished] = {}
         with self._store.locked(circumstances):
-            finished = {} if self.options.fresh else self._stored(experiment, circumstances, units)
-            missing = [unit for unit in units if unit not in finished]
-            if missing:
-                for unit, result in experiment.run(missing, self.subject, corpus, self._progress):
-                    self._store.put(_key(circumstances, unit), result)
-                    finished[unit] = result
-        return {unit: finished[unit] for unit in units}
+            for job in () if self.options.fresh else jobs:
+                stored = self._store.get(_key(circumstances, job), experiment.result_type)
+                finished |= zip(job, stored, strict=True) if stored else {}
+            missing = [job for job in jobs if job[0] not in finished]
+            measured = experiment.run(missing, self.subject, corpus, self._progress) if missing else ()
+            for job, results in zip(missing, measured, strict=True):
+                self._store.put(_key(circumstances, job), [results[unit] for unit in job])
+                finished |= results
+        return finished
 
     def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
         """Copies of measurements that rounding might have given as well; none where they rest on no scores."""
@@ -152,15 +157,9 @@ class Run:
         copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
         return [list(each) for each in zip(*copies, strict=True)]
 
-    def _stored(
-        self, experiment: Experiment, circumstances: dict[str, Any], units: Iterable[Any]
-    ) -> dict[Any, Finished]:
-        found = {unit: self._store.get(_key(circumstances, unit), experiment.result_type) for unit in units}
-        return {unit: finished for unit, finished in found.items() if finished is not None}
-
 
 def _circumstances(experiment: Experiment, setting: Setting) -> dict[str, Any]:
-    """Everything that determines the results of an experiment's units, besides the units."""
+    """Everything that determines the results of an experiment's jobs, besides their units."""
     made = setting.provenance
     of_subject = {"subject": setting.subject.digest, "dtype": made.dtype, "attention": made.attention}
     return {
@@ -173,5 +172,5 @@ def _circumstances(experiment: Experiment, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _key(circumstances: dict[str, Any], unit: Any) -> dict[str, Any]:
-    return {**circumstances, "unit": to_data(unit)}
+def _key(circumstances: dict[str, Any], job: Job) -> dict[str, Any]:
+    return {**circumstances, "units": [to_data(unit) for unit in job]}

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from anatomy_bench.statistics import PairedBootstrap, percent
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
+
+InterventionT = TypeVar("InterventionT", bound=Intervention)
 
 THRESHOLDS_PERCENT = (("Redundant", 10.0), ("Minor", 30.0), ("Important", 100.0), ("Critical", math.inf))
 """Categories and the degradation below which a layer is in them (paper 3.2)."""
@@ -87,16 +89,15 @@ class ScoredMeasurement(Measurement):
         return paired_bootstrap(self.baseline_sentence_nll_nats, nll_nats, self.corpus, resamples, rng)
 
 
-def score_units(
-    units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
-) -> Iterator[tuple[Intervention, Finished]]:
+def score_together(
+    interventions: Sequence[InterventionT], subject: "Subject", corpus: Corpus, progress: Progress
+) -> dict[InterventionT, Finished]:
     """Score interventions in one sweep: they share every layer that none of them has changed yet."""
     sentences = subject.tokenize(corpus.sentences)
     started = time.perf_counter()
-    scores = subject.score(sentences, units, progress)
-    share = (time.perf_counter() - started) / len(units)
-    for unit, nll_nats in scores.items():
-        yield unit, Finished(SentenceScores(tuple(nll_nats)), share)
+    scores = subject.score(sentences, interventions, progress)
+    share = (time.perf_counter() - started) / len(interventions)
+    return {each: Finished(SentenceScores(tuple(scores[each])), share) for each in interventions}
 
 
 def scores_of(finished: Finished) -> tuple[float, ...]:

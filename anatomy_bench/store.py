@@ -1,13 +1,14 @@
-"""Finished units of work, kept the moment they are done.
+"""Finished jobs, kept the moment they are done.
 
-Every unit is a file of its own, named by a digest of everything that determines its
-result. A run that is killed loses at most the unit it was at; the next one goes on.
+Every job, which is one unit of work or several that are measured together, is a file of its
+own, named by a digest of everything that determines its results, to the last bit. A run that
+is killed loses at most the job it was at; the next one goes on.
 """
 
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,38 +26,41 @@ DAMAGED = ".damaged"
 
 
 @dataclass(frozen=True)
-class StoredUnit(Record):
-    """The content of a unit's file.
+class StoredJob(Record):
+    """The content of a job's file.
 
     Attributes:
-        key: everything that determines the result.
-        sha256: of the result and the seconds.
+        key: everything that determines the results.
+        sha256: of the results and the seconds.
+        results: of each unit.
+        seconds: that each unit took.
     """
 
     key: dict[str, Any]
     sha256: str
-    result: Any
-    seconds: float
+    results: tuple[Any, ...]
+    seconds: tuple[float, ...]
 
     @property
     def is_whole(self) -> bool:
-        """Whether the result is the one that was stored."""
-        return self.sha256 == _digest([self.result, self.seconds])
+        """Whether the results are those that were stored."""
+        return self.sha256 == _digest([self.results, self.seconds])
 
-    def finished(self, key: dict[str, Any], result_type: RecordKind) -> Finished:
-        """The unit, if it is the one of that key.
+    def finished(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...]:
+        """The units, if they are those of that key.
 
         Raises:
-            ValueError: it is another, or was altered.
+            ValueError: they are others, or were altered.
         """
         if self.key != key or not self.is_whole:
-            raise ValueError("not the unit that was asked for, or altered")
-        return Finished(from_data(result_type, self.result), self.seconds)
+            raise ValueError("not the job that was asked for, or altered")
+        read = (from_data(result_type, result) for result in self.results)
+        return tuple(Finished(*each) for each in zip(read, self.seconds, strict=True))
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of finished units."""
+    """A folder of finished jobs."""
 
     folder: Path
 
@@ -78,8 +82,8 @@ class Store:
         finally:
             lock.release()
 
-    def get(self, key: dict[str, Any], result_type: RecordKind) -> Finished | None:
-        """The finished unit of that key, or `None`. A damaged file is set aside with a warning.
+    def get(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...] | None:
+        """The units of the finished job of that key, or `None`. A damaged file is set aside with a warning.
 
         Raises:
             UsageError: the store cannot be read.
@@ -92,21 +96,22 @@ class Store:
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
         try:
-            return from_json(StoredUnit, content).finished(key, result_type)
+            return from_json(StoredJob, content).finished(key, result_type)
         except ValueError:  # not JSON, not of this form, or not what the checksum says
             aside = set_aside(path)
-            told = f"stored unit was damaged, set aside as {aside}; measuring again"
+            told = f"what was stored was damaged, set aside as {aside}; measuring again"
             warnings.warn(told, DamagedUnitWarning, stacklevel=2)
             return None
 
-    def put(self, key: dict[str, Any], finished: Finished) -> None:
-        """Keep a finished unit.
+    def put(self, key: dict[str, Any], finished: Sequence[Finished]) -> None:
+        """Keep the units of a finished job.
 
         Raises:
             UsageError: the store cannot be written to.
         """
-        result = to_data(finished.result)
-        stored = StoredUnit(key, _digest([result, finished.seconds]), result, finished.seconds)
+        results = tuple(to_data(each.result) for each in finished)
+        seconds = tuple(each.seconds for each in finished)
+        stored = StoredJob(key, _digest([results, seconds]), results, seconds)
         write_atomically(self._path(key), to_json(stored))
 
     def _path(self, key: dict[str, Any]) -> Path:
@@ -114,7 +119,7 @@ class Store:
 
 
 def file_of(key: dict[str, Any]) -> Path:
-    """Where in the store the unit of that key is."""
+    """Where in the store the job of that key is."""
     digest = _digest(key)
     return Path(str(key["experiment"]), digest[:2], f"{digest}.json")
 

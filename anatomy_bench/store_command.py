@@ -38,14 +38,14 @@ def list_(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False)
 
 @app.command()
 def verify() -> None:
-    """Check every unit against its checksum; set damaged ones aside, to be measured again."""
+    """Check every file against its checksum; set damaged ones aside, to be measured again."""
     from anatomy_bench.inventory import verify_store
 
     whole, damaged = verify_store(store_folder())
     for path in damaged:
         print(f"anatomy-bench: warning: damaged, set aside as {path}", file=sys.stderr)
     told = f"; {len(damaged)} damaged, set aside: the next run measures them again" if damaged else ""
-    typer.echo(f"{_units(whole)} as stored{told}")
+    typer.echo(f"{_counted(whole, 'file')} as stored{told}")
 
 
 @app.command()
@@ -70,13 +70,14 @@ def prune(
         raise UsageError("say what to remove: --outdated, --older-than DAYS, --subject DIGEST or --rubbish")
     verb = "would remove" if dry_run else "removed"
     if selected != Selection():
-        units = prune_store(store_folder(), selected, dry_run=dry_run)
+        jobs = prune_store(store_folder(), selected, dry_run=dry_run)
         by_experiment: dict[str, int] = {}
-        for unit in units:
-            by_experiment[unit.key["experiment"]] = by_experiment.get(unit.key["experiment"], 0) + 1
+        for job in jobs:
+            by_experiment[job.key["experiment"]] = by_experiment.get(job.key["experiment"], 0) + job.units
         of = ", ".join(f"{count} of {experiment}" for experiment, count in sorted(by_experiment.items()))
-        size = _size_text(sum(unit.bytes for unit in units))
-        typer.echo(f"{verb} {_units(len(units))}{f' ({of}), {size}' if units else ''}")
+        size = _size_text(sum(job.bytes for job in jobs))
+        told = f" ({of}), {size}" if jobs else ""
+        typer.echo(f"{verb} {_counted(sum(by_experiment.values()), 'unit')}{told}")
     if rubbish:
         typer.echo(f"{verb} {len(prune_rubbish(store_folder(), dry_run=dry_run))} damaged or left-over files")
 
@@ -99,7 +100,7 @@ def _inventory_text(inventory: "Inventory") -> str:
         for each in inventory.holdings
     ]
     units, size = sum(each.units for each in inventory.holdings), sum(each.bytes for each in inventory.holdings)
-    lines = [f"{inventory.folder}: {_units(units)}, {_size_text(size)}"]
+    lines = [f"{inventory.folder}: {_counted(units, 'unit')}, {_size_text(size)}"]
     if rows:
         lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left",) * 4 + ("right",) * 2), "", *lines]
     if inventory.damaged or inventory.leftovers:
@@ -110,8 +111,8 @@ def _inventory_text(inventory: "Inventory") -> str:
     return "\n".join(lines)
 
 
-def _units(count: int) -> str:
-    return f"{count:,} unit{'' if count == 1 else 's'}"
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _size_text(count: int) -> str:

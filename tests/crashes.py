@@ -13,7 +13,7 @@ from processes import CommandProcess, Ended, run_command, timed
 from anatomy_bench.inventory import verify_store
 
 EXPERIMENTS = ("ablation", "predictability", "perturbation")
-"""One whose units come all at once, one whose units come one by one, and one whose units come in sweeps."""
+"""One that is a single job, one of ten jobs, and one that draws at random."""
 
 TIMINGS = {"seconds"}
 
@@ -30,8 +30,8 @@ def untimed(value: Any) -> Any:
     return [untimed(each) for each in value] if isinstance(value, list) else value
 
 
-def units(cache: Path) -> dict[Path, tuple[int, int]]:
-    """Finished units, with what changes when one is written again."""
+def jobs(cache: Path) -> dict[Path, tuple[int, int]]:
+    """Files of finished jobs, with what changes when one is written again."""
     found = {path: path.stat() for path in cache.glob("store/*/*/*.json")}
     return {path: (status.st_ino, status.st_mtime_ns) for path, status in found.items()}
 
@@ -42,7 +42,7 @@ class Reference:
 
     arguments: list[str]
     content: str
-    units: int
+    jobs: int
     seconds: float
 
     @classmethod
@@ -52,7 +52,7 @@ class Reference:
         arguments = ["measure", experiment, "--device", "cpu", "--model", str(model), "--allow-untrained"]
         ended, seconds = timed([*arguments, "--json", str(folder / "out.json")], folder / "run", folder / "cache")
         assert (ended.code, ended.err) == (0, "")
-        return cls(arguments, measurement(folder / "out.json"), len(units(folder / "cache")), seconds)
+        return cls(arguments, measurement(folder / "out.json"), len(jobs(folder / "cache")), seconds)
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Counts:
 
     Attributes:
         disturbed: runs that were killed or interrupted.
-        partial: of those, with some units finished and others not.
+        partial: of those, with some jobs finished and others not.
         writing: of those, while a file was being written.
         finished: runs that then came to their end.
-        repeated: units that were finished and measured again: must be 0.
-        damaged: stored units that are not whole: must be 0.
+        repeated: jobs that were finished and done again: must be 0.
+        damaged: stored jobs that are not whole: must be 0.
         different: ends with another measurement: must be 0.
         told_wrongly: exit codes or messages that are not as promised: must be 0.
         said: by runs that told wrongly, for whoever must find out why.
@@ -124,7 +124,7 @@ def disturb(
         if counts.disturbed < most and not process.wait(rng.uniform(0, reference.seconds)):
             process.send(number)
         ended = process.ended()
-        after = units(cache)
+        after = jobs(cache)
         counts += Counts(
             repeated=sum(after.get(path) != written for path, written in before.items()),
             damaged=len(verify_store(cache / "store")[1]),
@@ -132,13 +132,13 @@ def disturb(
         )
         before = after
         if ended.code == 0:
-            whole = out.exists() and len(after) == reference.units
+            whole = out.exists() and len(after) == reference.jobs
             return counts + Counts(finished=1, different=int(not whole), told_wrongly=int(ended.err != ""))
         # An interrupt after the measurement is written finds Python on its way out.
         told_wrongly = wrong(ended) and not (number is signal.SIGINT and out.exists())
         counts += Counts(
             disturbed=1,
-            partial=int(0 < len(after) < reference.units),
+            partial=int(0 < len(after) < reference.jobs),
             writing=int(any(cache.glob("store/*/*/.*.json.*")) or any(folder.glob(".out.json.*"))),
             told_wrongly=int(told_wrongly),
             said=f"{ended}\n" if told_wrongly else "",
@@ -169,18 +169,18 @@ DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
 
 
 def damage(reference: Reference, folder: Path, cache: Path, kind: str, rng: random.Random) -> Counts:
-    """Damage one unit of a finished store; the next run must tell, set it aside, measure it again and end the same.
+    """Damage one file of a finished store; the next run must tell, set it aside, measure it again and end the same.
 
     Returns:
         `disturbed` counts damages, `finished` those that were noticed.
     """
-    before = units(cache)
+    before = jobs(cache)
     victim = rng.choice(sorted(before))
     content = victim.read_bytes()
     victim.write_bytes(DAMAGES[kind](content, rng))
     ended = run_command([*reference.arguments, "--json", str(folder / "out.json")], folder / "run", cache)
     told = ended.err.startswith("anatomy-bench: warning: ") and ended.err.count("\n") == 1
-    after = units(cache)
+    after = jobs(cache)
     return Counts(
         disturbed=1,
         finished=int(victim.with_suffix(".damaged").exists()),
@@ -196,11 +196,11 @@ def starve(reference: Reference, folder: Path, file_bytes: int) -> Counts:
     cache, out = folder / "cache", folder / "out.json"
     arguments = [*reference.arguments, "--json", str(out)]
     ended = run_command(arguments, folder / "full", cache, file_bytes=file_bytes)
-    full = units(cache)
+    full = jobs(cache)
     told = ended.code == 2 and ended.err.startswith("anatomy-bench: cannot write") and ended.err.count("\n") == 1
     damaged, early = len(verify_store(cache / "store")[1]), out.exists()
     again = run_command(arguments, folder / "again", cache)
-    after = units(cache)
+    after = jobs(cache)
     return Counts(
         disturbed=1,
         partial=int(len(full) > 0),
@@ -217,7 +217,7 @@ def together(reference: Reference, folder: Path, rng: random.Random, *, kill: bo
     """Two processes on one store at once; with `kill`, one of them is killed at a random moment.
 
     Returns:
-        `disturbed` counts the pair, unless the kill came too late; `repeated` tells that units are missing.
+        `disturbed` counts the pair, unless the kill came too late; `repeated` tells that jobs are missing.
     """
     cache = folder / "cache"
     outs = [folder / "0.json", folder / "1.json"]
@@ -238,4 +238,4 @@ def together(reference: Reference, folder: Path, rng: random.Random, *, kill: bo
             different=int(survived and (not out.exists() or measurement(out) != reference.content)),
         )
     damaged = len(verify_store(cache / "store")[1])
-    return replace(counts, damaged=damaged, repeated=int(len(units(cache)) != reference.units))
+    return replace(counts, damaged=damaged, repeated=int(len(jobs(cache)) != reference.jobs))

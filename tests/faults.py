@@ -23,12 +23,12 @@ from tabulate import tabulate
 
 HEADERS = (
     "fault", "times", "with the store partly filled", "while writing", "ends then reached",
-    "units measured twice", "units damaged", "other results", "told wrongly",
+    "jobs done twice", "jobs damaged", "other results", "told wrongly",
 )  # fmt: skip
 ABOUT = """# Faults
 
 What `make faults` found when it was last run: real processes of the command line on a model of four layers, disturbed
-at random moments. Every run that follows must go on where the disturbed one stopped, repeat no finished unit, and write
+at random moments. Every run that follows must go on where the disturbed one stopped, repeat no finished job, and write
 the same measurement as an undisturbed run, timings aside: the last four columns must be 0. A sample of each row is in
 the normal tests (`tests/test_crashes.py`, `tests/test_bad_input.py`).
 """
@@ -51,9 +51,9 @@ class Faults:
         yield "`kill -9` at a random moment", self._disturbed(self._kills, signal.SIGKILL)
         yield "Ctrl-C at a random moment", self._disturbed(self._kills // 2, signal.SIGINT)
         for kind in DAMAGES:
-            yield f"a stored unit damaged: {kind}", self._damaged(self._kills // 10, kind)
-        yield "no room for a unit", self._starved(self._kills // 20, 400)
-        yield "room for units, none for the measurement", self._starved(self._kills // 20, 4_000)
+            yield f"a stored file damaged: {kind}", self._damaged(self._kills // 10, kind)
+        yield "no room for a job", self._starved(self._kills // 20, 400)
+        yield "room for jobs, none for the measurement", self._starved(self._kills // 20, 4_000)
         yield "two processes on one store", self._together(self._kills // 20, kill=False)
         yield "two processes, one killed", self._together(self._kills // 10, kill=True)
         yield "bad input", self._mistaken()

@@ -13,7 +13,7 @@ from crashes import DAMAGES, EXPERIMENTS, Counts, Reference
 from processes import run_command
 
 CLAIM_TEST = "import pytest\n@pytest.mark.finding('delta-correlation')\ndef test_it(claim, uphold): uphold(claim)\n"
-# As if somebody pressed Ctrl-C when the first unit has just been kept.
+# As if somebody pressed Ctrl-C when the first job has just been kept.
 INTERRUPTED = """
 import os, signal
 from anatomy_bench.store import Store
@@ -54,7 +54,7 @@ def test_a_run_goes_on_where_it_was_stopped(
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_unit_is_told_set_aside_and_measured_again(
+def test_a_damaged_file_is_told_set_aside_and_measured_again(
     references: dict[str, Reference], tmp_path: Path, rng: random.Random, kind: str
 ) -> None:
     reference = references["predictability"]
@@ -65,7 +65,7 @@ def test_a_damaged_unit_is_told_set_aside_and_measured_again(
     assert counts.finished == 1
 
 
-@pytest.mark.parametrize("file_bytes", [400, 4_000], ids=["half a unit", "units but no measurement"])
+@pytest.mark.parametrize("file_bytes", [400, 4_000], ids=["half a job", "jobs but no measurement"])
 def test_a_full_disk_is_told_and_corrupts_nothing(
     references: dict[str, Reference], tmp_path: Path, file_bytes: int
 ) -> None:
@@ -91,10 +91,10 @@ def test_pytest_keeps_what_was_finished_when_it_is_interrupted(tiny_folder: Path
     (tmp_path / "conftest.py").write_text(INTERRUPTED)
     command += ["--device", "cpu"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    kept = crashes.units(cache)
+    kept = crashes.jobs(cache)
     assert ended.returncode == pytest.ExitCode.INTERRUPTED
     assert "KeyboardInterrupt" in ended.stdout
     assert len(kept) == 1
     arguments = ["measure", "structure", "--device", "cpu", "--model", str(tiny_folder), "--allow-untrained"]
     assert run_command(arguments, tmp_path / "again", cache).code == 0
-    assert kept.items() <= crashes.units(cache).items()
+    assert kept.items() <= crashes.jobs(cache).items()

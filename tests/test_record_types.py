@@ -14,7 +14,7 @@ import anatomy_bench
 from anatomy_bench.interval import Interval
 from anatomy_bench.ledger import KeptMeasurement
 from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
-from anatomy_bench.store import StoredUnit
+from anatomy_bench.store import StoredJob
 from anatomy_bench.strategies import _OnLayers
 
 HEAVY = ("anatomy_bench.engine", "anatomy_bench.subject", "anatomy_bench.pytest_plugin")
@@ -44,7 +44,16 @@ LAYERS = st.sets(st.integers(0, 99), min_size=1, max_size=4).map(lambda chosen: 
 BOUNDS = st.tuples(st.floats(allow_nan=False), st.floats(allow_nan=False)).map(sorted)
 
 st.register_type_strategy(Interval, BOUNDS.map(lambda bounds: Interval(*bounds)))
-st.register_type_strategy(StoredUnit, st.builds(StoredUnit, st.dictionaries(TEXT, DATA), TEXT, DATA, st.floats()))
+st.register_type_strategy(
+    StoredJob,
+    st.builds(
+        StoredJob,
+        st.dictionaries(TEXT, DATA),
+        TEXT,
+        st.lists(DATA, max_size=3).map(tuple),
+        st.lists(st.floats(), max_size=3).map(tuple),
+    ),
+)
 st.register_type_strategy(KeptMeasurement, st.builds(KeptMeasurement, data=st.dictionaries(TEXT, DATA)))
 
 

@@ -114,7 +114,7 @@ def test_a_planted_unit_reaches_nothing_outside_the_store(tmp_path: Path) -> Non
     outside = tmp_path / "precious.json"
     outside.write_text("{}")
     store = Store(tmp_path / "cache" / "store")
-    store.put({"experiment": "ablation", "unit": {}}, Finished(SentenceScores((1.5,)), 0.5))
+    store.put({"experiment": "ablation", "units": [{}]}, [Finished(SentenceScores((1.5,)), 0.5)])
     (file,) = store.folder.rglob("*.json")
     file.write_bytes(file.read_bytes().replace(b'"ablation"', b'"../../precious"'))
     assert [each.experiment for each in take_inventory(store.folder).holdings] == ["../../precious"]
@@ -129,7 +129,7 @@ def test_the_cache_is_its_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ANATOMY_BENCH_CACHE", str(tmp_path / "parent" / "cache"))
     assert stat.S_IMODE(cache_folder().stat().st_mode) == 0o700
     store = Store(cache_folder() / "store")
-    store.put({"experiment": "ablation"}, Finished(SentenceScores((1.5,)), 0.5))
+    store.put({"experiment": "ablation"}, [Finished(SentenceScores((1.5,)), 0.5)])
     (file,) = store.folder.rglob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 from hypothesis import given, settings
@@ -20,16 +19,18 @@ from anatomy_bench.claim import Need
 from anatomy_bench.corpus import load_corpus
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import Options
 from anatomy_bench.run import Run
 from anatomy_bench.scored import SentenceScores
 from anatomy_bench.store import Store
 
-KEY = {"experiment": "ablation", "subject": "abc", "unit": {"kind": "skip", "layer": 3}}
-FINISHED = Finished(SentenceScores((1.5, 2.25)), 0.5)
+KEY = {"experiment": "ablation", "subject": "abc", "units": [{"kind": "skip", "layer": 3}, {"kind": "intact"}]}
+FINISHED = (Finished(SentenceScores((1.5, 2.25)), 0.5), Finished(SentenceScores((1.0,)), 0.25))
+LATER = tuple(replace(each, seconds=9.0) for each in FINISHED)
 
 
-def units(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.json"))
 
 
@@ -37,9 +38,8 @@ def units(folder: Path) -> list[Path]:
 @given(st.lists(st.floats(), max_size=5), st.floats(0, 1e9))
 def test_gives_back_every_float_to_the_bit(tmp_path_factory: Any, nll_nats: list[float], seconds: float) -> None:
     store = Store(tmp_path_factory.mktemp("store"))
-    store.put(KEY, Finished(SentenceScores(tuple(nll_nats)), seconds))
-    found = store.get(KEY, SentenceScores)
-    assert found is not None
+    store.put(KEY, [Finished(SentenceScores(tuple(nll_nats)), seconds)])
+    (found,) = store.get(KEY, SentenceScores) or ()
     assert isinstance(found.result, SentenceScores)
     # As text, because NaN is not equal to itself.
     assert [repr(each) for each in found.result.nll_nats] == [repr(each) for each in nll_nats]
@@ -49,20 +49,20 @@ def test_gives_back_every_float_to_the_bit(tmp_path_factory: Any, nll_nats: list
 def test_an_unknown_key_is_not_there(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(KEY, FINISHED)
-    assert store.get({**KEY, "unit": {"kind": "skip", "layer": 4}}, SentenceScores) is None
+    assert store.get({**KEY, "units": KEY["units"][:1]}, SentenceScores) is None
     assert Store(tmp_path / "empty").get(KEY, SentenceScores) is None
 
 
 def test_the_latest_of_a_key_counts(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(KEY, FINISHED)
-    store.put(KEY, replace(FINISHED, seconds=9.0))
-    assert store.get(KEY, SentenceScores) == replace(FINISHED, seconds=9.0)
-    assert len(units(tmp_path)) == 1
+    store.put(KEY, LATER)
+    assert store.get(KEY, SentenceScores) == LATER
+    assert len(files(tmp_path)) == 1
 
 
 def refused_with_warning(store: Store) -> None:
-    (file,) = units(store.folder)
+    (file,) = files(store.folder)
     with pytest.warns(UserWarning, match="damaged, set aside as"):
         assert store.get(KEY, SentenceScores) is None
     assert file.with_suffix(".damaged").exists()
@@ -77,7 +77,7 @@ def refused_with_warning(store: Store) -> None:
 def test_a_byte_that_flipped_never_changes_a_result(tmp_path_factory: Any, data: st.DataObject) -> None:
     store = Store(tmp_path_factory.mktemp("store"))
     store.put(KEY, FINISHED)
-    (file,) = units(store.folder)
+    (file,) = files(store.folder)
     content = bytearray(file.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     file.write_bytes(content)
@@ -101,7 +101,7 @@ def test_a_byte_that_flipped_never_changes_a_result(tmp_path_factory: Any, data:
 def test_a_damaged_file_is_set_aside_with_a_warning(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     store = Store(tmp_path)
     store.put(KEY, FINISHED)
-    (file,) = units(tmp_path)
+    (file,) = files(tmp_path)
     file.write_bytes(damage(file.read_bytes()))
     refused_with_warning(store)
 
@@ -109,10 +109,10 @@ def test_a_damaged_file_is_set_aside_with_a_warning(tmp_path: Path, damage: Call
 def test_a_file_under_the_wrong_name_is_set_aside(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(KEY, FINISHED)
-    (file,) = units(tmp_path)
-    other = {**KEY, "unit": {"kind": "skip", "layer": 4}}
-    store.put(other, replace(FINISHED, seconds=9.0))
-    (moved,) = [each for each in units(tmp_path) if each != file]
+    (file,) = files(tmp_path)
+    other = {**KEY, "units": KEY["units"][:1]}
+    store.put(other, LATER)
+    (moved,) = [each for each in files(tmp_path) if each != file]
     moved.replace(file)
     refused_with_warning(store)
 
@@ -142,11 +142,11 @@ def test_an_error_of_the_body_is_not_taken_for_the_stores(tmp_path: Path) -> Non
 
 
 def measured(folder: Path, store: Path, **options: Any) -> set[str]:
-    """Names of the unit files that a run reads or writes: the digests of their keys."""
+    """Names of the files that a run reads or writes: the digests of their keys."""
     defaults = {"model": str(folder), "device": "cpu", "allow_untrained": True}
     for experiment in ("ablation", "structure"):
         Run(Options(**{**defaults, **options}), store=Store(store)).measure(Need(experiment))
-    return {path.stem for path in units(store)}
+    return {path.stem for path in files(store)}
 
 
 def test_keys_differ_with_everything_that_determines_a_result(
@@ -154,7 +154,7 @@ def test_keys_differ_with_everything_that_determines_a_result(
 ) -> None:
     other = tiny.save(tmp_path / "other", tiny.model(seed=1))
     base = measured(tiny_folder, tmp_path / "base")
-    assert len(base) == 1 + 2 * 4 + 7  # intact, two interventions a layer, components
+    assert len(base) == 1 + 7  # a sweep, and a component each
     runs = {
         "weights": measured(other, tmp_path / "weights"),
         "dtype": measured(tiny_folder, tmp_path / "dtype", dtype="bfloat16"),
@@ -172,7 +172,7 @@ def test_keys_do_not_differ_with_what_does_not_determine_a_result(tiny_folder: P
     assert measured(moved, tmp_path / "elsewhere") == base
     # Structure reads no text; ablation draws nothing at random while it scores.
     assert len(measured(tiny_folder, tmp_path / "text", corpus=corpus) & base) == 7
-    assert len(measured(tiny_folder, tmp_path / "seed", seed=1) & base) == 1 + 2 * 4
+    assert len(measured(tiny_folder, tmp_path / "seed", seed=1) & base) == 1
 
 
 def test_a_second_run_measures_nothing(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,25 +182,36 @@ def test_a_second_run_measures_nothing(tiny_folder: Path, tmp_path: Path, monkey
     assert Run(options, store=Store(tmp_path)).measure(Need("ablation")) == first
 
 
-def test_only_what_is_missing_is_measured(tiny_folder: Path, tmp_path: Path) -> None:
+def untimed(measurement: Measurement) -> Measurement:
+    return replace(measurement, seconds=0.0)
+
+
+@pytest.mark.parametrize("experiment", ["ablation", "manipulation", "perturbation", "predictability", "noise_floor"])
+def test_only_what_is_missing_is_measured_and_to_the_same_bits(
+    tiny_folder: Path, tmp_path: Path, experiment: str
+) -> None:
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
-    first = Run(options, store=Store(tmp_path)).measure(Need("ablation"))
-    lost, *kept = units(tmp_path)
-    written = {path: path.stat().st_mtime_ns for path in kept}
-    lost.unlink()
-    second = Run(options, store=Store(tmp_path)).measure(Need("ablation"))
-    assert lost.exists()
-    assert {path: path.stat().st_mtime_ns for path in kept} == written
-    # One unit alone passes the layers in smaller products than among others: the same but for rounding.
-    for one, other in zip(second.layers, first.layers, strict=True):
-        for name, variant in one.variants.items():
-            np.testing.assert_allclose(variant.sentence_nll_nats, other.variants[name].sentence_nll_nats, rtol=1e-5)
+    first = Run(options, store=Store(tmp_path)).measure(Need(experiment))
+    for lost in files(tmp_path):
+        kept = {path: path.stat().st_mtime_ns for path in files(tmp_path) if path != lost}
+        lost.unlink()
+        again = Run(options, store=Store(tmp_path)).measure(Need(experiment))
+        assert lost.exists()
+        assert {path: path.stat().st_mtime_ns for path in kept} == kept
+        assert untimed(again) == untimed(first)
+
+
+def test_units_measured_before_among_others_do_not_change_a_result(tiny_folder: Path, tmp_path: Path) -> None:
+    options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
+    alone = Run(options, store=Store(tmp_path / "alone")).measure(Need("ablation"))
+    Run(options, store=Store(tmp_path / "shared")).measure(Need("ablation", layers=(1, 2)))
+    assert untimed(Run(options, store=Store(tmp_path / "shared")).measure(Need("ablation"))) == untimed(alone)
 
 
 def test_fresh_measures_everything_again(tiny_folder: Path, tmp_path: Path) -> None:
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
     Run(options, store=Store(tmp_path)).measure(Need("ablation"))
-    written = {path: path.stat().st_ino for path in units(tmp_path)}
+    written = {path: path.stat().st_ino for path in files(tmp_path)}
     Run(replace(options, fresh=True), store=Store(tmp_path)).measure(Need("ablation"))
     # Files are replaced, not rewritten, so a new file of the same name has a number of its own.
     assert all(path.stat().st_ino != number for path, number in written.items())
@@ -214,6 +225,7 @@ from types import SimpleNamespace
 
 from anatomy_bench.claim import Need
 from anatomy_bench.measurement import CorpusRecord, SubjectRecord
+from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import Options
 from anatomy_bench.run import Run
 from anatomy_bench.store import Store

@@ -25,7 +25,7 @@ def key(experiment: str = "ablation", subject: str = "aa" * 32, unit: int = 0, c
     code = code or code_digest(experiment)
     return {
         "experiment": experiment, "code": code, "subject": subject, "dtype": "float32", "device": "cpu",
-        "unit": {"kind": "skip", "layer": unit},
+        "units": [{"kind": "skip", "layer": unit}],
     }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def store(cache: Path) -> Store:
     """Three current units, one of them ten days old, two of outdated code, and one of another model."""
     made = Store(cache / "store")
     for each in (*CURRENT, *OUTDATED, *OTHER):
-        made.put(each, Finished(SentenceScores((1.5,)), 0.5))
+        made.put(each, [Finished(SentenceScores((1.5,)), 0.5)])
     os.utime(made.folder / file_of(OLD), (time.time() - 10 * DAY,) * 2)
     return made
 
@@ -84,22 +84,22 @@ def test_lists_units_by_experiment_subject_and_whether_they_are_outdated(store: 
 
 def test_an_empty_store_is_listed_and_not_made(cache: Path, run: RunStore) -> None:
     assert "0 units" in run("list")
-    assert "0 units" in run("verify")
+    assert "0 files" in run("verify")
     assert "0 units" in run("prune", "--outdated")
     assert list(cache.iterdir()) == []
 
 
 def test_verifying_sets_damaged_units_aside_with_a_warning(store: Store, run: RunStore) -> None:
-    assert run("verify") == "6 units as stored\n"
+    assert run("verify") == "6 files as stored\n"
     edited, moved = (store.folder / file_of(each) for each in CURRENT[:2])
     edited.write_bytes(edited.read_bytes().replace(b"1.5", b"1.6"))
     moved.replace(moved.with_name(f"{'0' * 64}.json"))
     told = run("verify")
-    assert "4 units as stored; 2 damaged" in told
+    assert "4 files as stored; 2 damaged" in told
     assert told.count("anatomy-bench: warning: damaged, set aside as") == 2
     assert not edited.exists()
     assert edited.with_suffix(".damaged").exists()
-    assert run("verify") == "4 units as stored\n"
+    assert run("verify") == "4 files as stored\n"
     assert "2 damaged" in run("list")
     assert "removed 2" in run("prune", "--rubbish")
     assert take_inventory(store.folder).damaged == 0
@@ -148,6 +148,6 @@ def test_what_a_killed_write_left_is_removed_once_it_is_old(store: Store, run: R
 
 def test_an_experiment_that_no_longer_exists_is_outdated(store: Store) -> None:
     gone = key(code="0" * 16) | {"experiment": "dissection"}
-    store.put(gone, Finished(SentenceScores(()), 0.0))
+    store.put(gone, [Finished(SentenceScores(()), 0.0)])
     removed = prune_store(store.folder, Selection(outdated=True))
     assert sorted(unit.key["experiment"] for unit in removed) == ["ablation", "ablation", "dissection"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.layer_sets import require_layers
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
@@ -22,7 +22,7 @@ from anatomy_bench.scored import (
     SentenceScores,
     Variant,
     compare,
-    score_units,
+    score_together,
     scored_header,
     scores_of,
 )
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
 VARIANTS = {"neighbour_average": NeighbourAverage, "skip": Skip}
+
+UNITS_PER_JOB = 64
+"""As many as a sweep takes along in one walk over the layers: a model of 31 layers or less is one job."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,16 @@ class Ablation:
         layers = _layers(subject.layers, config)
         return [Intact(), *(make(layer=layer) for layer in layers for make in VARIANTS.values())]
 
+    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
+        """Many layers to a job: they share every layer but the one that each changes."""
+        return jobs_of(units, UNITS_PER_JOB)
+
     def run(
-        self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Intervention, Finished]]:
-        """All units in one sweep: they share every layer but the one that each changes."""
-        yield from score_units(units, subject, corpus, progress)
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Intervention, Finished]]:
+        """A sweep a job."""
+        for job in jobs:
+            yield score_together(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: AblationConfig, finished: Mapping[Intervention, Finished]

@@ -54,6 +54,15 @@ class Finished:
     seconds: float
 
 
+Job = tuple[Any, ...]
+"""Units that are measured in one go, and kept or lost together."""
+
+
+def jobs_of(units: Sequence[Any], size: int) -> list[Job]:
+    """The units in their order, so many to a job."""
+    return [tuple(units[start : start + size]) for start in range(0, len(units), size)]
+
+
 class Experiment(Protocol):
     """An experiment of a paper.
 
@@ -85,10 +94,18 @@ class Experiment(Protocol):
         """
         ...
 
+    def jobs(self, units: Sequence[Any]) -> Sequence[Job]:
+        """The units in parts.
+
+        What shares a matrix product is rounded with it, so that the last bits of a unit's result may depend on
+        the others of its job, but on nothing else: neither on what is stored already nor on the other jobs.
+        """
+        ...
+
     def run(
-        self, units: Sequence[Any], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Any, Finished]]:
-        """Do the work of some units; yield each with its result as soon as it is finished."""
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Any, Finished]]:
+        """Do some jobs in order; yield the results of each, by unit, as soon as it is done."""
         ...
 
     def assemble(self, setting: Setting, config: Any, finished: Mapping[Any, Finished]) -> Measurement:

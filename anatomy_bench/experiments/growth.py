@@ -18,7 +18,7 @@ import numpy as np
 
 from anatomy_bench import growth_arms
 from anatomy_bench.corpus import Corpus, load_corpus
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.growth_schedule import GIGA, Architecture, Phase, Setup, Trained, Training
 from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
@@ -159,19 +159,23 @@ class Growth:
         by_seed = zip(*_plan(config, seed).values(), strict=True)
         return list(dict.fromkeys(training for trainings in by_seed for training in trainings))
 
+    def jobs(self, units: Sequence[Training]) -> Sequence[Job]:
+        """Each training alone."""
+        return jobs_of(units, 1)
+
     def run(
-        self, units: Sequence[Training], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Training, Finished]]:
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Training, Finished]]:
         """One training after another, on the subject's device; the bar counts 10⁹ operations."""
         from anatomy_bench.engine.growth import train
 
         del corpus
         sentences = load_corpus(TEXT).sentences
-        with progress.stage("growth training", sum(unit.flops for unit in units) // GIGA) as advance:
-            for unit in units:
+        with progress.stage("growth training", sum(unit.flops for (unit,) in jobs) // GIGA) as advance:
+            for (unit,) in jobs:
                 started = time.perf_counter()
                 trained = train(unit, sentences, subject.device, advance)
-                yield unit, Finished(trained, time.perf_counter() - started)
+                yield {unit: Finished(trained, time.perf_counter() - started)}
 
     def assemble(
         self, setting: Setting, config: GrowthConfig, finished: Mapping[Training, Finished]

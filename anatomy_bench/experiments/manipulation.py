@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.experiments.ablation import AblationMeasurement
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.manipulation_plan import ALPHAS, LOW_RANK, SURVIVING_ALPHA, ManipulationConfig, plan
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
@@ -18,7 +18,7 @@ from anatomy_bench.scored import (
     SentenceScores,
     Variant,
     compare,
-    score_units,
+    score_together,
     scored_header,
     scores_of,
 )
@@ -27,8 +27,8 @@ from anatomy_bench.statistics import PairedBootstrap
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
-UNITS_PER_SWEEP = 48
-"""Interventions scored, and then stored, together. Few enough that the ten sentences pass in one batch: hybrids of many
+UNITS_PER_JOB = 48
+"""Interventions scored in one sweep. Few enough that the ten sentences pass in one batch: hybrids of many
 large matrices are made once a batch."""
 
 
@@ -144,13 +144,16 @@ class Manipulation:
         # Two random sets may be the same one.
         return list(dict.fromkeys([Intact(), *(unit for strategies in planned for unit in strategies.values())]))
 
+    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
+        """Strategies of a kind together: sets that overlap share what is made of a layer."""
+        return jobs_of(sorted(units, key=lambda unit: unit.kind), UNITS_PER_JOB)
+
     def run(
-        self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Intervention, Finished]]:
-        """A sweep for every few units; what a sweep has scored is yielded before the next."""
-        alike_together = sorted(units, key=lambda unit: unit.kind)  # sets that overlap share what is made of a layer
-        for start in range(0, len(units), UNITS_PER_SWEEP):
-            yield from score_units(alike_together[start : start + UNITS_PER_SWEEP], subject, corpus, progress)
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Intervention, Finished]]:
+        """A sweep a job."""
+        for job in jobs:
+            yield score_together(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: ManipulationConfig, finished: Mapping[Intervention, Finished]

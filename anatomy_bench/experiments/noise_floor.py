@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from anatomy_bench.corpus import Corpus
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.layer_sets import require_layers
 from anatomy_bench.measurement import Measurement, SubjectRecord
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import quantity
 from anatomy_bench.record import Record, RecordKind
-from anatomy_bench.scored import SentenceScores, score_units, scores_of
+from anatomy_bench.scored import SentenceScores, score_together, scores_of
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
@@ -130,16 +130,20 @@ class NoiseFloor:
             for path in ("run", "reference")
         ]
 
-    def run(
-        self, units: Sequence[Probe], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Probe, Finished]]:
+    def jobs(self, units: Sequence[Probe]) -> Sequence[Job]:
         """All probes in one sweep; then, on the checkpoint in float32, one at a time."""
-        for path, score in (("run", score_units), ("reference", _score_plainly)):
-            probes: dict[Intervention, Probe] = {unit.intervention: unit for unit in units if unit.path == path}
-            if probes:
-                few = replace(corpus, sentences=corpus.sentences[: next(iter(probes.values())).sentences])
-                for intervention, finished in score(list(probes), subject, few, progress):
-                    yield probes[intervention], finished
+        return [tuple(unit for unit in units if unit.path == path) for path in ("run", "reference")]
+
+    def run(
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Probe, Finished]]:
+        """Score each job its own way."""
+        for job in jobs:
+            probes: dict[Intervention, Probe] = {unit.intervention: unit for unit in job}
+            few = replace(corpus, sentences=corpus.sentences[: job[0].sentences])
+            score = score_together if job[0].path == "run" else _score_plainly
+            finished = score(list(probes), subject, few, progress)
+            yield {probes[intervention]: each for intervention, each in finished.items()}
 
     def assemble(
         self, setting: Setting, config: NoiseFloorConfig, finished: Mapping[Probe, Finished]
@@ -170,12 +174,11 @@ def _interventions(layer_count: int, config: NoiseFloorConfig) -> list[Intact | 
 
 def _score_plainly(
     interventions: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
-) -> Iterator[tuple[Intervention, Finished]]:
+) -> dict[Intervention, Finished]:
     started = time.perf_counter()
     scores = subject.score_plainly_in_float32(subject.tokenize(corpus.sentences), interventions, progress)
     share = (time.perf_counter() - started) / len(interventions)
-    for intervention, nll_nats in scores.items():
-        yield intervention, Finished(SentenceScores(tuple(nll_nats)), share)
+    return {each: Finished(SentenceScores(tuple(nll_nats)), share) for each, nll_nats in scores.items()}
 
 
 def _probed(

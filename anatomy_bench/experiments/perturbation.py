@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.gaussian_noise import GaussianNoise, SigmaOf, noise_seeds
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.layer_sets import recovery_layers, require_layers
@@ -22,7 +22,7 @@ from anatomy_bench.scored import (
     SentenceScores,
     Variant,
     compare,
-    score_units,
+    score_together,
     scored_header,
     scores_of,
 )
@@ -31,8 +31,8 @@ from anatomy_bench.statistics import PairedBootstrap
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
-UNITS_PER_SWEEP = 32
-"""Noises scored, and then stored, together."""
+UNITS_PER_JOB = 32
+"""Noises scored in one sweep."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,16 @@ class Perturbation:
         layers = _layers(subject.layers, config)
         return [Intact(), *(noise for layer in layers for noise in _noises(layer, config, seed))]
 
+    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
+        """A few noises to a job."""
+        return jobs_of(units, UNITS_PER_JOB)
+
     def run(
-        self, units: Sequence[Intervention], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Intervention, Finished]]:
-        """A sweep for every few units; what a sweep has scored is yielded before the next."""
-        for start in range(0, len(units), UNITS_PER_SWEEP):
-            yield from score_units(units[start : start + UNITS_PER_SWEEP], subject, corpus, progress)
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Intervention, Finished]]:
+        """A sweep a job."""
+        for job in jobs:
+            yield score_together(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: PerturbationConfig, finished: Mapping[Intervention, Finished]

@@ -14,7 +14,7 @@ import numpy as np
 
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interventions import Intact, Intervention, Predicted
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
@@ -27,7 +27,7 @@ from anatomy_bench.scored import (
     SentenceScores,
     Variant,
     compare,
-    score_units,
+    score_together,
     scored_header,
     scores_of,
 )
@@ -218,27 +218,28 @@ class Predictability:
         planned = [replacement for _, replacement in planned_replacements(subject.layers, config)]
         return [*regressions, Intact(), *dict.fromkeys(planned)]
 
-    def run(
-        self,
-        units: Sequence[RegressionUnit | Intervention],
-        subject: "Subject",
-        corpus: Corpus,
-        progress: Progress,
-    ) -> Iterator[tuple[RegressionUnit | Intervention, Finished]]:
-        """Regress component by component; then one sweep a reading, so that few variants share few walks.
+    def jobs(self, units: Sequence[RegressionUnit | Intervention]) -> Sequence[Job]:
+        """Each component's regressions alone; then one sweep a reading, so that few variants share few walks.
 
         Sorting all earlier layers is what the sweeps cost most, once for every walk.
         """
         regressions = [unit for unit in units if isinstance(unit, RegressionUnit)]
+        replacements = [unit for unit in units if not isinstance(unit, RegressionUnit)]
+        return [*jobs_of(regressions, 1), *_by_reading(replacements)]
+
+    def run(
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[RegressionUnit | Intervention, Finished]]:
+        """Regress component by component, then put predictions in."""
+        regressions = [unit for unit, *_ in jobs if isinstance(unit, RegressionUnit)]
         with progress.stage("regressions", len(regressions)) as advance:
             for unit in regressions:
                 started = time.perf_counter()
                 result = component_predictability(_sampled(subject, unit), unit)
                 advance(1)
-                yield unit, Finished(result, time.perf_counter() - started)
-        replacements = [unit for unit in units if not isinstance(unit, RegressionUnit)]
-        for sweep in _by_reading(replacements):
-            yield from score_units(sweep, subject, corpus, progress)
+                yield {unit: Finished(result, time.perf_counter() - started)}
+        for sweep in jobs[len(regressions) :]:
+            yield score_together(sweep, subject, corpus, progress)
 
     def assemble(
         self,
@@ -281,11 +282,11 @@ def _sampled(subject: "Subject", unit: RegressionUnit) -> Floats:
     return weights.astype(np.float64)
 
 
-def _by_reading(replacements: Sequence[Intervention]) -> list[list[Intervention]]:
+def _by_reading(replacements: Sequence[Intervention]) -> list[Job]:
     groups: dict[Reading, list[Intervention]] = {}
     for each in replacements:
         groups.setdefault(each.reading if isinstance(each, Predicted) else DEFAULT_READING, []).append(each)
-    return list(groups.values())
+    return [tuple(group) for group in groups.values()]
 
 
 EXPERIMENT = Predictability()

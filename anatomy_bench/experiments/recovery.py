@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus, load_corpus
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.gaussian_noise import GaussianNoise, noise_seeds
 from anatomy_bench.interventions import Intact
 from anatomy_bench.layer_sets import PAPER_ANTI_LAYERS, PAPER_LAYER_COUNT, recovery_layers, require_layers
@@ -28,7 +28,7 @@ from anatomy_bench.recovery_curves import (
     TrainedLayer,
     recovery_of,
 )
-from anatomy_bench.scored import SentenceScores, score_units, scored_header, scores_of
+from anatomy_bench.scored import SentenceScores, score_together, scored_header, scores_of
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
@@ -41,7 +41,7 @@ QUICK_LAYERS = (3, 8, 11, 14, 17, 23, 24)
 TRAINING_TEXT = "recovery"
 
 LAYERS_PER_LOOP = 16
-"""Layers trained together, and then stored: all that the paper tested."""
+"""Layers trained together: all that the paper tested."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,6 @@ class _Loop:
     steps: int
     batch_sentences: int
     optimiser: Optimiser
-
-    @classmethod
-    def of(cls, unit: RecoveryUnit) -> "_Loop":
-        return cls(unit.text, unit.start.seed, unit.steps, unit.batch_sentences, unit.optimiser)
 
     def batches(self, sentences: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
         """The sentences of each step: all once in random order, again in another, and so on."""
@@ -101,29 +97,19 @@ class Recovery:
         """
         return [Intact(), *_recoveries(subject.layers, config, seed)]
 
+    def jobs(self, units: Sequence[Unit]) -> Sequence[Job]:
+        """The baseline, and a loop for every text and noise."""
+        trained = sorted((unit for unit in units if isinstance(unit, RecoveryUnit)), key=lambda unit: repr(_loop(unit)))
+        loops = [jobs_of(list(alike), LAYERS_PER_LOOP) for _, alike in groupby(trained, key=_loop)]
+        return [(Intact(),), *(job for loop in loops for job in loop)]
+
     def run(
-        self, units: Sequence[Unit], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[Unit, Finished]]:
-        """A loop for every text and noise; its layers are yielded together."""
-        trained: list[RecoveryUnit] = []
-        for unit in units:
-            if isinstance(unit, RecoveryUnit):
-                trained.append(unit)
-            else:
-                (scores,) = score_units([unit], subject, corpus, progress)
-                yield unit, scores[1]
-        scored = subject.tokenize(corpus.sentences)
-        trained.sort(key=lambda unit: repr(_Loop.of(unit)))
-        for loop, alike in groupby(trained, key=_Loop.of):
-            text = scored if loop.text == "scored" else subject.tokenize(load_corpus(TRAINING_TEXT).sentences)
-            together = list(alike)
-            for start in range(0, len(together), LAYERS_PER_LOOP):
-                by_start = {unit.start: unit for unit in together[start : start + LAYERS_PER_LOOP]}
-                began = time.perf_counter()
-                results = subject.recover(loop.batches(text), scored, list(by_start), loop.optimiser, progress)
-                share = (time.perf_counter() - began) / len(by_start)
-                for noise, result in results.items():
-                    yield by_start[noise], Finished(result, share)
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Unit, Finished]]:
+        """Score the intact model; train the layers of a loop together."""
+        for job in jobs:
+            do = _train if isinstance(job[0], RecoveryUnit) else score_together
+            yield do(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: RecoveryConfig, finished: Mapping[Unit, Finished]
@@ -137,6 +123,23 @@ class Recovery:
             config=config,
             recoveries=tuple(recovery_of(unit, finished[unit], intact, setting.corpus) for unit in planned),
         )
+
+
+def _loop(unit: RecoveryUnit) -> _Loop:
+    return _Loop(unit.text, unit.start.seed, unit.steps, unit.batch_sentences, unit.optimiser)
+
+
+def _train(
+    units: Sequence[RecoveryUnit], subject: "Subject", corpus: Corpus, progress: Progress
+) -> dict[Unit, Finished]:
+    """The layers of one loop."""
+    loop = _loop(units[0])
+    scored = subject.tokenize(corpus.sentences)
+    text = scored if loop.text == "scored" else subject.tokenize(load_corpus(TRAINING_TEXT).sentences)
+    began = time.perf_counter()
+    results = subject.recover(loop.batches(text), scored, [unit.start for unit in units], loop.optimiser, progress)
+    share = (time.perf_counter() - began) / len(units)
+    return {unit: Finished(results[unit.start], share) for unit in units}
 
 
 def _tested(layer_count: int, config: RecoveryConfig) -> tuple[int, ...]:

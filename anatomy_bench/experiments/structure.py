@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anatomy_bench.corpus import Corpus
 from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interval import Interval
 from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
@@ -254,17 +254,21 @@ class Structure:
         """One component each."""
         return [ComponentUnit(name, config.null_draws, seed) for name in subject.components]
 
+    def jobs(self, units: Sequence[ComponentUnit]) -> Sequence[Job]:
+        """Each component alone."""
+        return jobs_of(units, 1)
+
     def run(
-        self, units: Sequence[ComponentUnit], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[tuple[ComponentUnit, Finished]]:
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[ComponentUnit, Finished]]:
         """Stream the components: one is in memory at a time."""
         del corpus
-        with progress.stage("weights", len(units)) as advance:
-            for unit in units:
+        with progress.stage("weights", len(jobs)) as advance:
+            for (unit,) in jobs:
                 started = time.perf_counter()
                 result = component_structure(subject.component_weights(unit.component), unit)
                 advance(1)
-                yield unit, Finished(result, time.perf_counter() - started)
+                yield {unit: Finished(result, time.perf_counter() - started)}
 
     def assemble(
         self, setting: Setting, config: StructureConfig, finished: Mapping[ComponentUnit, Finished]
