@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -14,6 +14,12 @@ from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.option_help import HELP
 from anatomy_bench.options import DEFAULT_MODEL, Options
 from anatomy_bench.store_command import app as store_app
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anatomy_bench.claim import Need
+    from anatomy_bench.run import Run
 
 app = typer.Typer(
     name="anatomy-bench",
@@ -40,6 +46,7 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help=HELP["fresh"])]
 RemoteCodeOption = Annotated[bool, typer.Option("--trust-remote-code", help=HELP["trust_remote_code"])]
 PickledOption = Annotated[bool, typer.Option("--allow-pickled-weights", help=HELP["allow_pickled_weights"])]
 UntrainedOption = Annotated[bool, typer.Option("--allow-untrained", help=HELP["allow_untrained"])]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help=HELP["dry_run"])]
 LedgerArgument = Annotated[Path, typer.Argument(metavar="LEDGER", help="a ledger.json, or the folder that it is in")]
 
 
@@ -60,6 +67,7 @@ def verify(
     expected: Annotated[Path | None, typer.Option(metavar="FILE", help=HELP["expected"])] = None,
     record_expected: Annotated[bool, typer.Option("--record-expected", help=HELP["record_expected"])] = False,
     strict: Annotated[bool, typer.Option("--strict", help=HELP["strict"])] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Judge every claim on a model and print the verdict table."""
     from anatomy_bench.atomic import check_folder
@@ -67,6 +75,7 @@ def verify(
     from anatomy_bench.findings import all_claims, all_findings
     from anatomy_bench.judging import Judging
     from anatomy_bench.ledger import judged_findings, make_ledger
+    from anatomy_bench.plan import needs_of
     from anatomy_bench.report.terminal import next_steps, subject_lines, verdict_table
 
     options = Options(
@@ -81,6 +90,9 @@ def verify(
     typer.echo("\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)))
     if judging.notice:
         typer.echo(f"anatomy-bench: {judging.notice}", err=True)
+    if dry_run:
+        _print_plan(run, needs_of(all_claims().values(), run.subject.record.layers))
+        return
     judged = {claim.id: judging.judge(claim) for claim in all_claims().values()}
     verdicts = {claim_id: each.verdict for claim_id, each in judged.items()}
     outcomes = {claim_id: each.outcome for claim_id, each in judged.items()}
@@ -112,6 +124,7 @@ def measure(
     allow_pickled_weights: PickledOption = False,
     allow_untrained: UntrainedOption = False,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help=HELP["json"])] = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Make one experiment's measurement."""
     from anatomy_bench.atomic import check_file, write_atomically
@@ -128,6 +141,9 @@ def measure(
         check_file(Path(json))
     run = _run(options)
     run.prepare()
+    if dry_run:
+        _print_plan(run, [Need(experiment)])
+        return
     measurement = run.measure(Need(experiment))
     if json == "-":
         typer.echo(to_json(measurement, indent=2))
@@ -199,7 +215,13 @@ def atlas(
         typer.echo(path)
 
 
-def _run(options: Options) -> Any:
+def _print_plan(run: "Run", needs: "Sequence[Need]") -> None:
+    from anatomy_bench.report.planned import plan_text
+
+    typer.echo(plan_text(run.plan(needs)))
+
+
+def _run(options: Options) -> "Run":
     from anatomy_bench.progress import progress_for_terminal
     from anatomy_bench.run import Run
 

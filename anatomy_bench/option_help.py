@@ -17,6 +17,7 @@ HELP = {
     "trust_remote_code": "run Python code that comes with the model",
     "allow_pickled_weights": "load .bin weights, which can run code",
     "allow_untrained": "measure a model that predicts no better than token frequencies",
+    "dry_run": "say what would be measured, how long about and in how much memory; measure nothing",
     "strict": "exit with 1 if a claim failed: not supported and not on record, or not as on record",
     "json": "write the measurement to this file; - is standard output",
 }

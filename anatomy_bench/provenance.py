@@ -28,6 +28,7 @@ _MEASURING = (
     "gaussian_noise.py",
     "interventions.py",
     "layer_sets.py",
+    "limits.py",
     "regressions.py",
     "ridge.py",
     "scored.py",

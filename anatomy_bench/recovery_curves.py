@@ -91,6 +91,8 @@ class RecoveryConfig(Record):
         draws_of_scored_text: noises of the reading that trains on the scored sentences themselves. The paper does not
             name its text; a text apart, `recovery`, is the default, because its "held-out" sentences are the scored
             ones. Quick has none.
+        draws_of_intact: trainings of each anti-layer without noise, on the same batches as those with it. Quick has
+            none: after fewer steps than the paper's, more training might turn the difference either way.
         batch_sentences: in a step. The paper does not say; 4 make a step's training cost about as much as the
             scoring after it, and few sentences to a step suit the few of its study.
         optimiser: learning rate and clipping as in the paper; weight decay, which it does not name, as AdamW has it
@@ -105,6 +107,7 @@ class RecoveryConfig(Record):
     steps: int
     draws: int
     draws_of_scored_text: int
+    draws_of_intact: int
     batch_sentences: int
     optimiser: Optimiser
     resamples: int

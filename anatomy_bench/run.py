@@ -1,6 +1,6 @@
 """One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -8,22 +8,29 @@ from typing import TYPE_CHECKING, Any
 from anatomy_bench.atomic import check_folder
 from anatomy_bench.claim import Claim, Need, Verdict, judge
 from anatomy_bench.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
+from anatomy_bench.cost import sweep_cost
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments import Experiment, Profile, get_experiment
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Setting
 from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
 from anatomy_bench.hub import commit_of
+from anatomy_bench.interventions import Intact
 from anatomy_bench.locations import cache_folder
 from anatomy_bench.measurement import Measurement
 from anatomy_bench.numerical_error import COPIES, NOISE_FLOOR, Assembled, disturbed, numerical_error
 from anatomy_bench.options import Options
+from anatomy_bench.plan import Plan, Planned
 from anatomy_bench.progress import Progress, SilentProgress
 from anatomy_bench.provenance import provenance
 from anatomy_bench.record import to_data
+from anatomy_bench.scored import score_together
 from anatomy_bench.store import Store
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
+
+_TIMED_SENTENCES = 10
+"""Of the corpus: enough to know how fast this machine is, on any model."""
 
 
 class Run:
@@ -108,40 +115,86 @@ class Run:
         """What has been measured or read so far."""
         return dict(self._measured)
 
+    def plan(self, needs: Iterable[Need]) -> Plan:
+        """What measuring them, and what they follow from, would take beside what is stored. Measures nothing."""
+        planned: dict[Need, Planned] = {}
+        for need in needs:
+            self._plan(need, planned)
+        return Plan(tuple(planned.values()), self.subject.size.weight_bytes, self._flops_per_second())
+
+    def _plan(self, need: Need, planned: dict[Need, Planned]) -> Planned:
+        if need not in planned:
+            experiment = get_experiment(need.experiment)
+            earlier = _followed(need)
+            is_whole = earlier is None or self._plan(earlier, planned).is_stored
+            config = self._configured(need) if is_whole else experiment.configure(self.profile, need.layers)
+            setting, text = self._setting(need), self.subject.corpus_record(self._corpus(need))
+            jobs = experiment.jobs(experiment.units(setting.subject, config, self.options.seed))
+            stored = self._stored(experiment, _circumstances(experiment, setting), jobs)
+            missing = tuple(experiment.cost(job, self.subject.size, text) for job in jobs if job not in stored)
+            planned[need] = Planned(need, len(jobs), missing, is_whole)
+        return planned[need]
+
+    def _flops_per_second(self) -> float:
+        """Of scoring the intact model on a few sentences, once that has warmed up."""
+        few = replace(self.corpus, sentences=self.corpus.sentences[:_TIMED_SENTENCES])
+        cost = sweep_cost([Intact()], self.subject.size, self.subject.corpus_record(few))
+        *_, finished = (score_together([Intact()], self.subject, few, SilentProgress()) for _ in range(2))
+        return cost.flops / finished[Intact()].seconds
+
     def _measure(self, need: Need) -> Measurement:
         experiment = get_experiment(need.experiment)
-        config = experiment.configure(self.profile, need.layers)
-        if isinstance(experiment, FollowUp):
-            config = experiment.follow(config, self.measure(Need(experiment.follows, need.corpus)))
-        corpus = load_corpus(need.corpus) if need.corpus else self.corpus
-        setting = Setting(
-            self.subject.record,
-            self.subject.corpus_record(corpus) if experiment.reads_corpus else None,
-            provenance(self.subject, experiment.name, self.profile, self.options.seed),
-        )
+        config, setting = self._configured(need), self._setting(need)
         units = experiment.units(setting.subject, config, self.options.seed)
-        jobs = experiment.jobs(units)
-        results = self._finished(experiment, setting, jobs, corpus)
+        results = self._finished(experiment, setting, experiment.jobs(units), self._corpus(need))
         finished = {unit: results[unit] for unit in units}
         self._assembled[need] = Assembled(experiment, setting, config, finished)
         return experiment.assemble(setting, config, finished)
+
+    def _configured(self, need: Need) -> Any:
+        """The effective config; measures first what it follows from."""
+        experiment = get_experiment(need.experiment)
+        config = experiment.configure(self.profile, need.layers)
+        earlier = _followed(need)
+        if earlier is None:
+            return config
+        assert isinstance(experiment, FollowUp)
+        return experiment.follow(config, self.measure(earlier))
+
+    def _setting(self, need: Need) -> Setting:
+        experiment = get_experiment(need.experiment)
+        return Setting(
+            self.subject.record,
+            self.subject.corpus_record(self._corpus(need)) if experiment.reads_corpus else None,
+            provenance(self.subject, experiment.name, self.profile, self.options.seed),
+        )
+
+    def _corpus(self, need: Need) -> Corpus:
+        return load_corpus(need.corpus) if need.corpus else self.corpus
 
     def _finished(
         self, experiment: Experiment, setting: Setting, jobs: Sequence[Job], corpus: Corpus
     ) -> dict[Any, Finished]:
         """The result of each unit: from the store, or measured now and kept there."""
         circumstances = _circumstances(experiment, setting)
-        finished: dict[Any, Finished] = {}
         with self._store.locked(circumstances):
-            for job in () if self.options.fresh else jobs:
-                stored = self._store.get(_key(circumstances, job), experiment.result_type)
-                finished |= zip(job, stored, strict=True) if stored else {}
-            missing = [job for job in jobs if job[0] not in finished]
+            stored = self._stored(experiment, circumstances, jobs)
+            finished = {unit: each for job, results in stored.items() for unit, each in zip(job, results, strict=True)}
+            missing = [job for job in jobs if job not in stored]
             measured = experiment.run(missing, self.subject, corpus, self._progress) if missing else ()
             for job, results in zip(missing, measured, strict=True):
                 self._store.put(_key(circumstances, job), [results[unit] for unit in job])
                 finished |= results
         return finished
+
+    def _stored(
+        self, experiment: Experiment, circumstances: dict[str, Any], jobs: Sequence[Job]
+    ) -> dict[Job, tuple[Finished, ...]]:
+        """Those of the jobs that need not be done."""
+        if self.options.fresh:
+            return {}
+        found = {job: self._store.get(_key(circumstances, job), experiment.result_type) for job in jobs}
+        return {job: finished for job, finished in found.items() if finished is not None}
 
     def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
         """Copies of measurements that rounding might have given as well; none where they rest on no scores."""
@@ -156,6 +209,12 @@ class Run:
         # One that rests on no scores is what it is, beside any copy of the others.
         copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
         return [list(each) for each in zip(*copies, strict=True)]
+
+
+def _followed(need: Need) -> Need | None:
+    """What its config follows from."""
+    experiment = get_experiment(need.experiment)
+    return Need(experiment.follows, need.corpus) if isinstance(experiment, FollowUp) else None
 
 
 def _circumstances(experiment: Experiment, setting: Setting) -> dict[str, Any]:

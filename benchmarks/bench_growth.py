@@ -37,7 +37,7 @@ def held_out_of_all_gradients(training: Training, sentences: Sequence[str], devi
     text = GrowthText(sentences, training.setup, training.seed)
     model = GrowthModel(training.setup.architecture, torch_generator(training.seed, "growth weights")).to(device)
     noise, batches = torch_generator(training.seed, "growth noise"), text.batches()
-    held_out = torch.from_numpy(text.validation(text.held_out)).to(device)
+    seen, held_out = (torch.from_numpy(text.validation(each)).to(device) for each in (text.seen, text.held_out))
     losses: list[float] = []
     for phase in training.phases:
         for clone in phase.clones:
@@ -55,6 +55,7 @@ def held_out_of_all_gradients(training: Training, sentences: Sequence[str], devi
             torch.autograd.backward(next_token_loss(model, torch.from_numpy(rows).to(device), phase.running))
             torch.nn.utils.clip_grad_norm_(trained, training.setup.gradient_norm, foreach=True)
             adamw.step()
+        validation_loss(model, seen, phase.running)  # which the package's way does as well
         losses.append(validation_loss(model, held_out, phase.running))
     return losses
 

@@ -54,11 +54,17 @@ def test_is_the_same_whichever_layers_are_trained_beside_it() -> None:
         np.testing.assert_allclose(curves(alone)[0], together[start].sentence_nll_nats, rtol=ROUNDING)
 
 
-@pytest.mark.parametrize("piece", [recovery, head])
-def test_is_the_same_in_small_pieces(piece, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("piece", "constant", "small"),
+    [
+        (recovery, "TOKENS_PER_TRAINING_WALK", 50),
+        (recovery, "TOKENS_PER_CALL", {"cpu": 1}),
+        (head, "TOKENS_PER_HEAD_CALL", 7),
+    ],
+)
+def test_is_the_same_in_small_pieces(piece, constant: str, small, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = stack_of("gemma3", layers=4)
     whole = curves(recover(stack, BATCHES, SCORED, STARTS, OPTIMISER))
-    constant, small = ("TOKENS_PER_WALK", 50) if piece is recovery else ("TOKENS_PER_HEAD_CALL", 7)
     monkeypatch.setattr(piece, constant, small)
     np.testing.assert_allclose(curves(recover(stack, BATCHES, SCORED, STARTS, OPTIMISER)), whole, rtol=ROUNDING)
 

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from anatomy_bench.engine.stack import LayerStack
-
-TOKENS_PER_HEAD_CALL = 1024
-"""Positions whose logits exist at the same time: bounds the memory of the vocabulary-sized part."""
+from anatomy_bench.limits import TOKENS_PER_HEAD_CALL
 
 _TOKENS_PER_SOFTMAX = 8
 """Positions whose logits are worked on at the same time: those of more leave a processor's cache between two steps."""

@@ -20,14 +20,12 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from anatomy_bench.engine.head import logits_of, target_nll_nats, without_logits
-from anatomy_bench.engine.rows import Padded, batches_of_like_length, pad, tiled
+from anatomy_bench.engine.rows import WALK_PRICE_TOKENS, Padded, batches_of_like_length, pad, tiled
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input, with_hidden
 from anatomy_bench.gaussian_noise import GaussianNoise
+from anatomy_bench.limits import TOKENS_PER_CALL, TOKENS_PER_TRAINING_WALK
 from anatomy_bench.progress import Progress, SilentProgress
 from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
-
-TOKENS_PER_WALK = 8192
-"""Tokens, padding and copies included, that pass a layer in one call: bounds the memory of activations."""
 
 Sentences = Sequence[Sequence[int]]
 """Token ids, at least two to a sentence."""
@@ -159,7 +157,7 @@ class _Walk:
                 return forward(*args, **kwargs)
             if not self._alive and not born:
                 return self._stack.pass_by(*args, **kwargs)
-            outputs = [self._shared(forward, args, kwargs)] if self._alive else []
+            outputs = self._shared(forward, args, kwargs) if self._alive else []
             outputs += [self._born(copy, args, kwargs) for copy in born]
             self._alive += len(born)
             self._rows = torch.cat(outputs)
@@ -167,13 +165,16 @@ class _Walk:
 
         return walked
 
-    def _shared(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        """All rows that were born before, in one call of the frozen layer."""
+    def _shared(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+        """All rows that were born before, through the frozen layer, as many in a call as it is best at."""
         rows = self._padded.input_ids.shape[0]
-        positional, named = with_hidden(
-            hidden_input(args, kwargs), tiled(args, rows, self._alive), tiled(kwargs, rows, self._alive)
-        )
-        return self._stack.as_hidden(forward(*positional, **named))
+        copies_per_call = max(1, TOKENS_PER_CALL[self._stack.device.type] // self._padded.input_ids.numel())
+        outputs: list[Tensor] = []
+        for hidden in torch.split(hidden_input(args, kwargs), rows * copies_per_call):
+            copies = len(hidden) // rows
+            positional, named = with_hidden(hidden, tiled(args, rows, copies), tiled(kwargs, rows, copies))
+            outputs.append(self._stack.as_hidden(forward(*positional, **named)))
+        return outputs
 
     def _born(self, copy: _Copy, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         positional, named = with_hidden(self._clean[copy.layer], args, kwargs)
@@ -226,7 +227,8 @@ class _Scoring:
         self._stack = stack
         self._sentences = len(sentences)
         self._batches: list[_ScoredBatch] = []
-        for indices in batches_of_like_length(sentences, TOKENS_PER_WALK // len(layers)):
+        bound = TOKENS_PER_TRAINING_WALK // len(layers)
+        for indices in batches_of_like_length(sentences, bound, WALK_PRICE_TOKENS[stack.device.type]):
             padded = pad([sentences[each] for each in indices], stack.device)
             self._batches.append(_ScoredBatch(indices, padded, clean_inputs(stack, padded, layers)))
 
@@ -251,5 +253,5 @@ class _Scoring:
 
 def _groups(copies: Sequence[_Copy], padded: Padded) -> list[Sequence[_Copy]]:
     """So many copies at a time that their rows stay within the bound; in the order of their layers."""
-    size = max(1, TOKENS_PER_WALK // padded.input_ids.numel())
+    size = max(1, TOKENS_PER_TRAINING_WALK // padded.input_ids.numel())
     return [copies[start : start + size] for start in range(0, len(copies), size)]

@@ -18,12 +18,6 @@ from anatomy_bench.engine.stack import with_hidden
 WALK_PRICE_TOKENS = {"cpu": 8, "cuda": 512}
 """What another batch costs, in padded tokens: it makes all changed weights anew, and a GPU has more calls to queue."""
 
-TOKENS_PER_CALL = {"cpu": 2048, "cuda": 16384}
-"""Tokens, padding and copies included, that pass a layer in one call.
-
-Enough for matrix products at full rate, on a CPU few enough that what lies between the products stays in its cache.
-"""
-
 
 @dataclass(frozen=True)
 class Padded:

@@ -22,23 +22,11 @@ from torch.func import functional_call
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.head import target_nll_nats, without_logits
 from anatomy_bench.engine.memory import in_pieces_that_fit
-from anatomy_bench.engine.rows import (
-    TOKENS_PER_CALL,
-    WALK_PRICE_TOKENS,
-    Padded,
-    batches_of_like_length,
-    joined,
-    pad,
-)
+from anatomy_bench.engine.rows import WALK_PRICE_TOKENS, Padded, batches_of_like_length, joined, pad
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input
 from anatomy_bench.interventions import Intact, Intervention, Skip, change_of
+from anatomy_bench.limits import TOKENS_PER_CALL, TOKENS_PER_WALK, VARIANTS_PER_WALK
 from anatomy_bench.progress import Advance, Progress, SilentProgress
-
-TOKENS_PER_WALK = 65536
-"""Tokens, padding and copies included, that are between the same two layers: bounds the memory of their streams."""
-
-VARIANTS_PER_WALK = 64
-"""Interventions scored in one walk."""
 
 _CLEAN = Intact()
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize, sweep_cost
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.layer_sets import require_layers
-from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.limits import VARIANTS_PER_WALK
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
 VARIANTS = {"neighbour_average": NeighbourAverage, "skip": Skip}
-
-UNITS_PER_JOB = 64
-"""As many as a sweep takes along in one walk over the layers: a model of 31 layers or less is one job."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,12 @@ class Ablation:
         return [Intact(), *(make(layer=layer) for layer in layers for make in VARIANTS.values())]
 
     def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
-        """Many layers to a job: they share every layer but the one that each changes."""
-        return jobs_of(units, UNITS_PER_JOB)
+        """As many as one walk takes along: they share every layer but the one that each changes."""
+        return jobs_of(units, VARIANTS_PER_WALK)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its sweep."""
+        return sweep_cost(job, size, corpus)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

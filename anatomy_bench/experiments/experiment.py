@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize
 from anatomy_bench.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
 from anatomy_bench.progress import Progress
 from anatomy_bench.record import Record, RecordKind
@@ -100,6 +101,10 @@ class Experiment(Protocol):
         What shares a matrix product is rounded with it, so that the last bits of a unit's result may depend on
         the others of its job, but on nothing else: neither on what is stored already nor on the other jobs.
         """
+        ...
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """What a job costs on a model of that size; `corpus` is the run's, whether or not it is read."""
         ...
 
     def run(

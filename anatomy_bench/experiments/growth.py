@@ -18,6 +18,7 @@ import numpy as np
 
 from anatomy_bench import growth_arms
 from anatomy_bench.corpus import Corpus, load_corpus
+from anatomy_bench.cost import FLOAT32_BYTES, Cost, ModelSize
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.growth_schedule import GIGA, Architecture, Phase, Setup, Trained, Training
 from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
@@ -162,6 +163,14 @@ class Growth:
     def jobs(self, units: Sequence[Training]) -> Sequence[Job]:
         """Each training alone."""
         return jobs_of(units, 1)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of the steps. Memory: four numbers for each parameter, and what is kept for the way back."""
+        del size, corpus
+        (training,) = job
+        setup, sizes = training.setup, training.setup.architecture
+        kept = setup.rows * setup.window_tokens * sum(8 * sizes.width * (1 + each) for each in sizes.ffn_multipliers)
+        return Cost(training.flops, FLOAT32_BYTES * (4 * sizes.parameters + kept))
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

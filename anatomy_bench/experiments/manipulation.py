@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize, sweep_cost
 from anatomy_bench.experiments.ablation import AblationMeasurement
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.manipulation_plan import ALPHAS, LOW_RANK, SURVIVING_ALPHA, ManipulationConfig, plan
-from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
@@ -147,6 +148,10 @@ class Manipulation:
     def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
         """Strategies of a kind together: sets that overlap share what is made of a layer."""
         return jobs_of(sorted(units, key=lambda unit: unit.kind), UNITS_PER_JOB)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its sweep; what low ranks take is not counted."""
+        return sweep_cost(job, size, corpus)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

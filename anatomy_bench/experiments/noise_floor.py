@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize, plain_cost, sweep_cost
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.layer_sets import require_layers
-from anatomy_bench.measurement import Measurement, SubjectRecord
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import quantity
 from anatomy_bench.record import Record, RecordKind
@@ -133,6 +134,13 @@ class NoiseFloor:
     def jobs(self, units: Sequence[Probe]) -> Sequence[Job]:
         """All probes in one sweep; then, on the checkpoint in float32, one at a time."""
         return [tuple(unit for unit in units if unit.path == path) for path in ("run", "reference")]
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its sweep, or of plain passes, on the first sentences."""
+        tokens = corpus.sentence_tokens[: job[0].sentences]
+        few = replace(corpus, sentences=len(tokens), tokens=sum(tokens), sentence_tokens=tokens)
+        interventions = [probe.intervention for probe in job]
+        return (sweep_cost if job[0].path == "run" else plain_cost)(interventions, size, few)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

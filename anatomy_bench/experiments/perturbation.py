@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize, sweep_cost
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.gaussian_noise import GaussianNoise, SigmaOf, noise_seeds
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.layer_sets import recovery_layers, require_layers
-from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
@@ -144,6 +145,10 @@ class Perturbation:
     def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
         """A few noises to a job."""
         return jobs_of(units, UNITS_PER_JOB)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its sweep."""
+        return sweep_cost(job, size, corpus)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

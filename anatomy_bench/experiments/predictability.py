@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize, products_cost, sweep_cost
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interventions import Intact, Intervention, Predicted
-from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.quantities import interval_text, quantity
 from anatomy_bench.record import Record, RecordKind
@@ -226,6 +227,12 @@ class Predictability:
         regressions = [unit for unit in units if isinstance(unit, RegressionUnit)]
         replacements = [unit for unit in units if not isinstance(unit, RegressionUnit)]
         return [*jobs_of(regressions, 1), *_by_reading(replacements)]
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of a sweep, or of regressions, whose memory counts more; what sorting takes is not counted."""
+        if isinstance(job[0], RegressionUnit):
+            return products_cost(size)
+        return sweep_cost(job, size, corpus)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

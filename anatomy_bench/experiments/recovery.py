@@ -12,11 +12,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from anatomy_bench.corpus import Corpus, load_corpus
+from anatomy_bench.cost import Cost, ModelSize, sweep_cost, training_cost
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.gaussian_noise import GaussianNoise, noise_seeds
 from anatomy_bench.interventions import Intact
 from anatomy_bench.layer_sets import PAPER_ANTI_LAYERS, PAPER_LAYER_COUNT, recovery_layers, require_layers
-from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.record import RecordKind
 from anatomy_bench.recovery_curves import (
@@ -84,6 +85,7 @@ class Recovery:
             steps=200 if paper else 15,
             draws=3 if paper else 1,
             draws_of_scored_text=1 if paper else 0,
+            draws_of_intact=3 if paper else 0,
             batch_sentences=4,
             optimiser=Optimiser(learning_rate=1e-4, gradient_norm=1.0, weight_decay=0.01),
             resamples=10_000 if paper else 2_000,
@@ -102,6 +104,13 @@ class Recovery:
         trained = sorted((unit for unit in units if isinstance(unit, RecoveryUnit)), key=lambda unit: repr(_loop(unit)))
         loops = [jobs_of(list(alike), LAYERS_PER_LOOP) for _, alike in groupby(trained, key=_loop)]
         return [(Intact(),), *(job for loop in loops for job in loop)]
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of the baseline, or of a loop; the training text counts as the scored one does."""
+        if not isinstance(job[0], RecoveryUnit):
+            return sweep_cost(job, size, corpus)
+        layers = [unit.start.layer for unit in job]
+        return training_cost(layers, job[0].steps, job[0].batch_sentences, size, corpus)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
@@ -154,7 +163,7 @@ def _tested(layer_count: int, config: RecoveryConfig) -> tuple[int, ...]:
 
 def _recoveries(layer_count: int, config: RecoveryConfig, seed: int) -> list[RecoveryUnit]:
     layers = _tested(layer_count, config)
-    seeds = noise_seeds(seed, max(config.draws, config.draws_of_scored_text))
+    seeds = noise_seeds(seed, max(config.draws, config.draws_of_scored_text, config.draws_of_intact))
     digest = load_corpus(TRAINING_TEXT).digest
 
     def unit(layer: int, deviations: float, drawn: int, text: Text) -> RecoveryUnit:
@@ -170,7 +179,7 @@ def _recoveries(layer_count: int, config: RecoveryConfig, seed: int) -> list[Rec
     anti = [layer for layer in PAPER_ANTI_LAYERS if layer in layers and layer_count == PAPER_LAYER_COUNT]
     return [
         *(unit(layer, config.deviations, drawn, "recovery") for layer in layers for drawn in seeds[: config.draws]),
-        *(unit(layer, 0.0, drawn, "recovery") for layer in anti for drawn in seeds[: config.draws]),
+        *(unit(layer, 0.0, drawn, "recovery") for layer in anti for drawn in seeds[: config.draws_of_intact]),
         *(
             unit(layer, config.deviations, drawn, "scored")
             for layer in layers

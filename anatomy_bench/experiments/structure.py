@@ -15,19 +15,18 @@ import scipy
 from numpy.typing import NDArray
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import Cost, ModelSize, products_cost
 from anatomy_bench.errors import UsageError
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.interval import Interval
-from anatomy_bench.measurement import Measurement, SubjectRecord, generator
+from anatomy_bench.limits import COLUMNS_PER_PRODUCT
+from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
 from anatomy_bench.progress import Progress
 from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.statistics import Floats, percentile_interval
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
-
-_COLUMNS_PER_PRODUCT = 1 << 18
-"""Parameters of each layer that are widened to float64 at the same time: bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +146,8 @@ class InnerProducts:
         """Of weights of shape (L, parameters), accumulated in float64."""
         layers, parameters = weights.shape
         raw, sums = np.zeros((layers, layers)), np.zeros(layers)
-        for start in range(0, parameters, _COLUMNS_PER_PRODUCT):
-            piece = weights[:, start : start + _COLUMNS_PER_PRODUCT].astype(np.float64)
+        for start in range(0, parameters, COLUMNS_PER_PRODUCT):
+            piece = weights[:, start : start + COLUMNS_PER_PRODUCT].astype(np.float64)
             raw += piece @ piece.T
             sums += piece.sum(axis=1)
         return cls(raw, raw - np.outer(sums, sums) / parameters, parameters)
@@ -257,6 +256,11 @@ class Structure:
     def jobs(self, units: Sequence[ComponentUnit]) -> Sequence[Job]:
         """Each component alone."""
         return jobs_of(units, 1)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its inner products."""
+        del job, corpus
+        return products_cost(size)
 
     def run(
         self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anatomy_bench.corpus import Corpus
+from anatomy_bench.cost import ModelSize
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
@@ -20,6 +21,7 @@ from anatomy_bench.interventions import Intervention
 from anatomy_bench.measurement import CorpusRecord, SubjectRecord
 from anatomy_bench.progress import Progress
 from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
+from anatomy_bench.strategies import is_matrix
 from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
 from anatomy_bench.subject.digest import subject_digest
 
@@ -99,6 +101,24 @@ class Subject:
     def attention(self) -> str:
         """The attention implementation in use."""
         return str(self.model.config._attn_implementation)
+
+    @property
+    def size(self) -> ModelSize:
+        """What costs are reckoned from."""
+        weights = [self.stack.weights_of(layer) for layer in range(len(self.layers))]
+        matrices = [tensor for tensor in weights[0].values() if is_matrix(tensor)]
+        head = self.model.get_output_embeddings().weight
+        return ModelSize(
+            layers=len(self.layers),
+            layer_parameters=max(sum(tensor.numel() for tensor in each.values()) for each in weights),
+            largest_matrix=max(matrix.numel() for matrix in matrices),
+            width=head.shape[1],
+            widest=max(max(matrix.shape) for matrix in matrices),
+            vocabulary=head.shape[0],
+            parameters=self.record.parameters,
+            bytes_per_parameter=head.element_size(),
+            device=self.device.type,
+        )
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with the special tokens that the tokenizer adds by default.

@@ -49,17 +49,15 @@ def trained_damage(measured: RecoveryMeasurement, layer: int) -> Estimate:
     return Estimate(float(percent(mean)), bounds, _after(measured, note))
 
 
-def noised_over_intact_training(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """ΔNLL of a layer noised and trained, less that of the same layer trained without noise; in nats a token.
-
-    Without an interval after fewer steps than the paper's: more training may turn it either way.
-    """
+def noised_over_intact_training(measured: RecoveryMeasurement, layer: int) -> Estimate | NotApplicable:
+    """ΔNLL of a layer noised and trained, less that of the same layer trained without noise; in nats a token."""
     noised = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
     intact = [each.sentence_nll_nats[-1] for each in measured.of(layer, noised=False)]
+    if not intact:
+        return NotApplicable("this profile does not train layers without noise")
     contrasts = np.hstack([np.eye(len(noised)), -np.eye(len(intact))])
     mean, interval, note = mean_contrast_or_one(measured.bootstrap([*noised, *intact]), contrasts)
-    is_short = measured.config.steps < measured.config.step_limit
-    return Estimate(mean, None if is_short else interval, _after(measured, note))
+    return Estimate(mean, interval, note)
 
 
 def unrecovered(measured: RecoveryMeasurement, layer: int) -> Estimate:
