@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from anatomy_bench.store import Store
 
 KEY = {"experiment": "ablation", "subject": "abc", "units": [{"kind": "skip", "layer": 3}, {"kind": "intact"}]}
 FINISHED = (Finished(SentenceScores((1.5, 2.25)), 0.5), Finished(SentenceScores((1.0,)), 0.25))
+NOBODY = 65534
 LATER = tuple(replace(each, seconds=9.0) for each in FINISHED)
 
 
@@ -127,13 +129,30 @@ def test_a_place_that_cannot_be_written_to_is_a_usage_error(tmp_path: Path, insi
         pytest.fail("the body must not run")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_a_usage_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(UsageError, match="cannot write"), Store(tmp_path).locked(KEY):
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder that one may read, also where the tests are run by root: with somebody else's rights."""
+    folder = Path(tempfile.mkdtemp())  # not `tmp_path`, which its owner alone may enter
+    folder.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.rmdir()
+
+
+def test_a_read_only_folder_is_a_usage_error(read_only: Path) -> None:
+    store = Store(read_only)
+    assert store.get(KEY, SentenceScores) is None
+    with pytest.raises(UsageError, match="cannot write to the store"), store.locked(KEY):
         pytest.fail("the body must not run")
     with pytest.raises(UsageError, match="cannot write"):
-        Store(tmp_path).put(KEY, FINISHED)
+        store.put(KEY, FINISHED)
+    assert not list(read_only.iterdir())
 
 
 def test_an_error_of_the_body_is_not_taken_for_the_stores(tmp_path: Path) -> None:
