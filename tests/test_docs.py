@@ -9,7 +9,6 @@ import pytest
 
 import anatomy_bench
 from anatomy_bench import papers
-from anatomy_bench.claim import Need
 from anatomy_bench.expected import TABLES, read_expected
 from anatomy_bench.findings import all_claims
 
@@ -34,20 +33,12 @@ def test_links_between_documents_lead_somewhere(path: Path):
     assert [target for target in targets if not (path.parent / target).exists()] == []
 
 
-NOT_YET_RUN = {("bundled.toml", "paper"): Need("recovery")}
-"""Trainings of hours, without which the record of a profile was written: docs/results.md says so."""
-
-
 @pytest.mark.parametrize("path", sorted((ROOT / "claims" / "expected").glob("*.toml")), ids=lambda path: path.name)
 def test_files_of_expected_verdicts_name_every_claim_that_they_could(path: Path):
     expected = read_expected(path, all_claims())
     for table, words in expected.words.items():
         on_models = table != TABLES[-1]
-        assert set(words) == {
-            claim.id
-            for claim in all_claims().values()
-            if claim.runs_model == on_models and NOT_YET_RUN.get((path.name, table)) not in claim.needs
-        }
+        assert set(words) == {claim.id for claim in all_claims().values() if claim.runs_model == on_models}
 
 
 def test_verdicts_on_the_papers_arithmetic_are_of_its_numbers_as_they_stand():
