@@ -32,8 +32,8 @@ def scaling(benchmarks: Benchmarks) -> Figure | None:
 def _caption(sizes: Sequence[Benchmark]) -> str:
     fewest, shallowest = _fewest(sizes, "sentences"), _fewest(sizes, "layers")
     return (
-        f"The map of every layer averaged away and skipped. Left: {fewest} sentences. Right: the first {shallowest} "
-        "layers. Both axes are logarithmic."
+        "The map of every layer averaged away and skipped, on sentences of the corpus wide. "
+        f"Left: {fewest} of them. Right: the first {shallowest} layers. Both axes are logarithmic."
     )
 
 
