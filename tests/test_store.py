@@ -244,7 +244,6 @@ from types import SimpleNamespace
 
 from anatomy_bench.claim import Need
 from anatomy_bench.measurement import CorpusRecord, SubjectRecord
-from anatomy_bench.measurement import Measurement
 from anatomy_bench.options import Options
 from anatomy_bench.run import Run
 from anatomy_bench.store import Store
