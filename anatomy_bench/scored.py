@@ -2,19 +2,20 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from anatomy_bench.corpus import Corpus
-from anatomy_bench.experiments.experiment import Finished, Setting
+from anatomy_bench.cost import Cost, ModelSize, sweep_cost
+from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
 from anatomy_bench.interval import Interval
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.measurement import CorpusRecord, Measurement
 from anatomy_bench.progress import Progress
-from anatomy_bench.record import Record
+from anatomy_bench.record import Record, RecordKind
 from anatomy_bench.statistics import PairedBootstrap, percent
 
 if TYPE_CHECKING:
@@ -87,6 +88,34 @@ class ScoredMeasurement(Measurement):
         assert self.corpus is not None
         rng = self.generator("sentences")
         return paired_bootstrap(self.baseline_sentence_nll_nats, nll_nats, self.corpus, resamples, rng)
+
+
+class ScoredExperiment:
+    """An experiment whose units are interventions, scored on the run's text.
+
+    Attributes:
+        units_per_job: interventions scored in one sweep.
+    """
+
+    reads_subject = True
+    reads_corpus = True
+    result_type: RecordKind = SentenceScores
+    units_per_job: int
+
+    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
+        """The interventions in their order."""
+        return jobs_of(units, self.units_per_job)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its sweep; what it takes to make the changed weights is not counted."""
+        return sweep_cost(job, size, corpus)
+
+    def run(
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Intervention, Finished]]:
+        """A sweep a job."""
+        for job in jobs:
+            yield score_together(job, subject, corpus, progress)
 
 
 def score_together(

@@ -5,33 +5,25 @@ stands beside it. First and last layers, for which the paper prints 0.0 and whic
 formula cannot touch, are really ablated here and marked `boundary`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from anatomy_bench.corpus import Corpus
-from anatomy_bench.cost import Cost, ModelSize, sweep_cost
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Profile, Setting
 from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.layer_sets import require_layers
 from anatomy_bench.limits import VARIANTS_PER_WALK
-from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
-from anatomy_bench.progress import Progress
+from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.quantities import interval_text, quantity
-from anatomy_bench.record import Record, RecordKind
+from anatomy_bench.record import Record
 from anatomy_bench.scored import (
+    ScoredExperiment,
     ScoredMeasurement,
-    SentenceScores,
     Variant,
     compare,
-    score_together,
     scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
-
-if TYPE_CHECKING:
-    from anatomy_bench.subject import Subject
 
 VARIANTS = {"neighbour_average": NeighbourAverage, "skip": Skip}
 
@@ -115,13 +107,11 @@ def _cells(variants: Mapping[str, Variant]) -> list[str]:
     return cells
 
 
-class Ablation:
+class Ablation(ScoredExperiment):
     """Score the model with each layer averaged away, and with each layer skipped."""
 
     name = "ablation"
-    reads_subject = True
-    reads_corpus = True
-    result_type: RecordKind = SentenceScores
+    units_per_job = VARIANTS_PER_WALK  # which share every layer but the one that each changes
     measurement_type: type[Measurement] = AblationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> AblationConfig:
@@ -137,21 +127,6 @@ class Ablation:
         del seed
         layers = _layers(subject.layers, config)
         return [Intact(), *(make(layer=layer) for layer in layers for make in VARIANTS.values())]
-
-    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
-        """As many as one walk takes along: they share every layer but the one that each changes."""
-        return jobs_of(units, VARIANTS_PER_WALK)
-
-    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of its sweep."""
-        return sweep_cost(job, size, corpus)
-
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Intervention, Finished]]:
-        """A sweep a job."""
-        for job in jobs:
-            yield score_together(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: AblationConfig, finished: Mapping[Intervention, Finished]

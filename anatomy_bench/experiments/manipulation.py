@@ -1,36 +1,24 @@
 """Experiment 4 of the paper: strategies of manipulating redundant layers, all at once (3.5, 4.4, Table 4)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from anatomy_bench.corpus import Corpus
-from anatomy_bench.cost import Cost, ModelSize, sweep_cost
 from anatomy_bench.experiments.ablation import AblationMeasurement
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.manipulation_plan import ALPHAS, LOW_RANK, SURVIVING_ALPHA, ManipulationConfig, plan
-from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
-from anatomy_bench.progress import Progress
+from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.quantities import interval_text, quantity
-from anatomy_bench.record import Record, RecordKind
+from anatomy_bench.record import Record
 from anatomy_bench.scored import (
+    ScoredExperiment,
     ScoredMeasurement,
-    SentenceScores,
     Variant,
     compare,
-    score_together,
     scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
-
-if TYPE_CHECKING:
-    from anatomy_bench.subject import Subject
-
-UNITS_PER_JOB = 48
-"""Interventions scored in one sweep. Few enough that the ten sentences pass in one batch: hybrids of many
-large matrices are made once a batch."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +89,13 @@ class ManipulationMeasurement(ScoredMeasurement):
         return ("set", "layers", "strategy", "perplexity", "degradation %", "95 %"), rows
 
 
-class Manipulation:
+class Manipulation(ScoredExperiment):
     """Score the model under each strategy on each set of layers."""
 
     name = "manipulation"
     follows = "ablation"
-    reads_subject = True
-    reads_corpus = True
-    result_type: RecordKind = SentenceScores
+    # Few enough that the ten sentences pass in one batch: hybrids of many large matrices are made once a batch.
+    units_per_job = 48
     measurement_type: type[Measurement] = ManipulationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> ManipulationConfig:
@@ -147,18 +134,7 @@ class Manipulation:
 
     def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
         """Strategies of a kind together: sets that overlap share what is made of a layer."""
-        return jobs_of(sorted(units, key=lambda unit: unit.kind), UNITS_PER_JOB)
-
-    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of its sweep; what low ranks take is not counted."""
-        return sweep_cost(job, size, corpus)
-
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Intervention, Finished]]:
-        """A sweep a job."""
-        for job in jobs:
-            yield score_together(job, subject, corpus, progress)
+        return super().jobs(sorted(units, key=lambda unit: unit.kind))
 
     def assemble(
         self, setting: Setting, config: ManipulationConfig, finished: Mapping[Intervention, Finished]

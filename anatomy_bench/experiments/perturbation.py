@@ -4,36 +4,25 @@ The paper injects noise once. Scoring is cheap beside training, so that each lay
 noises here, and "improves under noise" a distribution.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from anatomy_bench.corpus import Corpus
-from anatomy_bench.cost import Cost, ModelSize, sweep_cost
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Profile, Setting
 from anatomy_bench.gaussian_noise import GaussianNoise, SigmaOf, noise_seeds
 from anatomy_bench.interventions import Intact, Intervention
 from anatomy_bench.layer_sets import recovery_layers, require_layers
-from anatomy_bench.measurement import CorpusRecord, Measurement, SubjectRecord, generator
-from anatomy_bench.progress import Progress
+from anatomy_bench.measurement import Measurement, SubjectRecord, generator
 from anatomy_bench.quantities import interval_text, quantity
-from anatomy_bench.record import Record, RecordKind
+from anatomy_bench.record import Record
 from anatomy_bench.scored import (
+    ScoredExperiment,
     ScoredMeasurement,
-    SentenceScores,
     Variant,
     compare,
-    score_together,
     scored_header,
     scores_of,
 )
 from anatomy_bench.statistics import PairedBootstrap
-
-if TYPE_CHECKING:
-    from anatomy_bench.subject import Subject
-
-UNITS_PER_JOB = 32
-"""Noises scored in one sweep."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +102,11 @@ class PerturbationMeasurement(ScoredMeasurement):
         return ("layer", "σ of", "noise", "perplexity", "degradation %", "95 %"), rows
 
 
-class Perturbation:
+class Perturbation(ScoredExperiment):
     """Score the model with noise in each of some layers."""
 
     name = "perturbation"
-    reads_subject = True
-    reads_corpus = True
-    result_type: RecordKind = SentenceScores
+    units_per_job = 32
     measurement_type: type[Measurement] = PerturbationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> PerturbationConfig:
@@ -141,21 +128,6 @@ class Perturbation:
         """
         layers = _layers(subject.layers, config)
         return [Intact(), *(noise for layer in layers for noise in _noises(layer, config, seed))]
-
-    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
-        """A few noises to a job."""
-        return jobs_of(units, UNITS_PER_JOB)
-
-    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of its sweep."""
-        return sweep_cost(job, size, corpus)
-
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Intervention, Finished]]:
-        """A sweep a job."""
-        for job in jobs:
-            yield score_together(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: PerturbationConfig, finished: Mapping[Intervention, Finished]
