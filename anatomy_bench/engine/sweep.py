@@ -54,7 +54,8 @@ def sweep(
     """
     for layer in {layer for variant in variants for layer in variant.touched}:
         stack.require(layer)
-    changed = sorted({variant for variant in variants if variant.touched}, key=lambda variant: min(variant.touched))
+    distinct = dict.fromkeys(variant for variant in variants if variant.touched)
+    changed = sorted(distinct, key=lambda variant: min(variant.touched))
     groups = _chunks(changed, VARIANTS_PER_WALK) or [[]]
     bound = TOKENS_PER_WALK // (1 + max(map(len, groups)))
     batches = batches_of_like_length(sentences, bound, WALK_PRICE_TOKENS[stack.device.type])
