@@ -1,11 +1,12 @@
 """The whole map of ten sentences, every layer averaged away and skipped: loops, and one walk over the layers."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from loops import Loop, Scores, average_and_skip, batched_loop, loop_flops, naive_loop
 from measuring import flops_of
-from peers import nnsight_loop
+from peers import nnsight_loop, transformer_lens_loop
 from timing import ROUNDING, Timer, assert_same
 
 from anatomy_bench.corpus import load_corpus
@@ -17,7 +18,11 @@ ROUNDS = 2
 SOME = 2
 """Sentences on which a way is held against the naive loop where that has not run on all of them."""
 
-LOOPS: dict[str, Callable[[], Loop]] = {"batched loop": lambda: batched_loop, "nnsight": nnsight_loop}
+LOOPS: dict[str, Callable[[Subject], Loop]] = {
+    "batched loop": lambda subject: partial(batched_loop, subject.stack),
+    "nnsight": nnsight_loop,
+    "TransformerLens": transformer_lens_loop,
+}
 
 RateOf = Callable[[Subject], float]
 
@@ -41,7 +46,7 @@ def plain_or_some(known: Scores, subject: Subject) -> Scores:
 def test_naive_loop(subject: Subject, timer: Timer, rate_of: RateOf, plain_scores: Scores) -> None:
     """The paper's way: a forward pass for every sentence and variant."""
     sentences, variants = sentences_of(subject), average_and_skip(subject.stack)
-    _, flops = loop_flops(naive_loop, subject.stack, sentences, variants)
+    _, flops = loop_flops(partial(naive_loop, subject.stack), sentences, variants)
     plain_scores |= timer.time(
         lambda: naive_loop(subject.stack, sentences, variants),
         GROUP,
@@ -54,11 +59,11 @@ def test_naive_loop(subject: Subject, timer: Timer, rate_of: RateOf, plain_score
 @pytest.mark.parametrize("way", LOOPS)
 def test_batched_loop(way: str, subject: Subject, timer: Timer, rate_of: RateOf, plain_scores: Scores) -> None:
     """A forward pass for every variant, of all sentences at once."""
-    loop = LOOPS[way]()
+    loop = LOOPS[way](subject)
     sentences, variants = sentences_of(subject), average_and_skip(subject.stack)
-    _, flops = loop_flops(loop, subject.stack, sentences, variants)
+    _, flops = loop_flops(loop, sentences, variants)
     found = timer.time(
-        lambda: loop(subject.stack, sentences, variants),
+        lambda: loop(sentences, variants),
         GROUP,
         f"{way}, {subject.dtype}",
         flops=flops,

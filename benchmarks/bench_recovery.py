@@ -18,7 +18,7 @@ from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
 from anatomy_bench.subject import Subject
 
 OPTIMISER = Optimiser(learning_rate=1e-4, gradient_norm=1.0, weight_decay=0.01)
-STEPS, BATCH, LAYERS = 2, 4, 6
+STEPS, BATCH, LAYERS = 2, 4, 13
 GROUP = f"recovery: {LAYERS} layers noised and trained for {STEPS} steps, ten sentences scored before and after each"
 
 Recovered = dict[GaussianNoise, TrainedLayer]

@@ -13,7 +13,8 @@ from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, 
 
 Sentences = Sequence[Sequence[int]]
 Scores = dict[Intervention, list[float]]
-Loop = Callable[[LayerStack, Sentences, Sequence[Intervention]], Scores]
+Loop = Callable[[Sentences, Sequence[Intervention]], Scores]
+"""Scores every sentence under every variant, on a model that it was made for."""
 
 
 def average_and_skip(stack: LayerStack) -> list[Intervention]:
@@ -38,16 +39,14 @@ def batched_loop(stack: LayerStack, sentences: Sentences, variants: Sequence[Int
     return scores
 
 
-def loop_flops(
-    loop: Loop, stack: LayerStack, sentences: Sentences, variants: Sequence[Intervention]
-) -> tuple[Scores, int]:
+def loop_flops(loop: Loop, sentences: Sentences, variants: Sequence[Intervention]) -> tuple[Scores, int]:
     """Scores of one variant of each kind, and the operations of all: those of a loop depend on the kind alone."""
     kinds = Counter(map(type, variants))
     examples = {type(variant): variant for variant in variants}
     scores: Scores = {}
     total = 0
     for kind, example in examples.items():
-        found, flops = flops_of(lambda example=example: loop(stack, sentences, [example]))
+        found, flops = flops_of(lambda example=example: loop(sentences, [example]))
         scores |= found
         total += kinds[kind] * flops
     return scores, total

@@ -25,6 +25,7 @@ FAST = {
     "bench_ablation.py::test_one_walk[float32]",
     "bench_ablation.py::test_one_walk[bfloat16]",
     "bench_growth.py::test_growth[those that are used]",
+    "bench_growth.py::test_seeds[one by one]",
     "bench_recovery.py::test_recovery[one loop for all layers]",
     "bench_weights.py::test_structure[one matrix of inner products]",
     "bench_weights.py::test_predictability[one combination of layers]",
@@ -97,7 +98,7 @@ def test_every_benchmark_tells_what_it_is_and_what_it_took(measured: Path) -> No
     assert not {"node", "cpu"} & set(read["machine_info"])  # names of machines are nobody's business
     assert read["commit_info"]["project"] == "anatomy_bench"
     groups = {each["group"].partition(":")[0] for each in read["benchmarks"]}
-    assert groups == {"ablation", "scaling", "recovery", "growth", "structure", "predictability"}
+    assert groups == {"ablation", "scaling", "recovery", "growth", "growth of 3 seeds", "structure", "predictability"}
     told = [each["extra_info"] for each in read["benchmarks"]]
     assert all({"way", "peak_bytes"} <= set(each) for each in told)
     walk = next(each for each in told if each["way"] == "one walk, float32")
