@@ -50,4 +50,6 @@ def test_every_token_but_the_last_is_read_and_every_one_but_the_first_predicted(
     read = padded.before_targets(padded.input_ids[None, :, :, None])[0, :, 0].tolist()
     assert read == [token for sentence in sentences for token in sentence[:-1]]
     assert padded.targets.tolist() == [token for sentence in sentences for token in sentence[1:]]
-    assert padded.sentence_of_targets.tolist() == [each for each, n in enumerate(lengths) for _ in range(n - 1)]
+    sums = [float(sum(sentence[1:])) for sentence in sentences]
+    copies = torch.stack([padded.targets, -padded.targets]).float()
+    assert padded.sentence_sums(copies).tolist() == [sums, [-each for each in sums]]

@@ -246,9 +246,8 @@ class _Scoring:
         """Sum over each sentence's targets; shape (copies, sentences)."""
         hidden = _Walk(self._stack, batch.padded, batch.clean, copies).run()
         targets = batch.padded.targets.repeat(len(copies))
-        nll_nats = target_nll_nats(self._stack, hidden.flatten(0, 1), targets).view(len(copies), -1).double().cpu()
-        sums = torch.zeros(len(copies), len(batch.indices), dtype=torch.float64)
-        return sums.index_add(1, batch.padded.sentence_of_targets.cpu(), nll_nats)
+        nll_nats = target_nll_nats(self._stack, hidden.flatten(0, 1), targets).view(len(copies), -1)
+        return batch.padded.sentence_sums(nll_nats)
 
 
 def _groups(copies: Sequence[_Copy], padded: Padded) -> list[Sequence[_Copy]]:

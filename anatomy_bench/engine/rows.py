@@ -38,11 +38,6 @@ class Padded:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
         return self.next_ids[self.is_real]
 
-    @property
-    def sentence_of_targets(self) -> Tensor:
-        """Place of each target's sentence; shape (targets,)."""
-        return self.is_real.nonzero()[:, 0]
-
     def before_targets(self, rows: Tensor) -> Tensor:
         """Of something at every position, shape (copies, sentences, tokens, width), what is just before the targets.
 
@@ -50,6 +45,19 @@ class Padded:
             Shape (copies, targets, width).
         """
         return rows[:, self.is_real]
+
+    def sentence_sums(self, of_targets: Tensor) -> Tensor:
+        """Sums over the targets of each sentence, on the CPU: a GPU would add in another order every time.
+
+        Args:
+            of_targets: shape (copies, targets).
+
+        Returns:
+            Shape (copies, sentences), in float64.
+        """
+        sentences = self.is_real.cpu().nonzero()[:, 0]
+        sums = torch.zeros(len(of_targets), len(self.is_real), dtype=torch.float64)
+        return sums.index_add_(1, sentences, of_targets.cpu().double())
 
 
 def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int, price: int = 0) -> list[list[int]]:

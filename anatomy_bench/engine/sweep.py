@@ -179,10 +179,8 @@ class _Walk:
         """Sums over the targets of each sentence."""
         rows = torch.cat([self._padded.before_targets(stream[None]) for stream in self._streams.values()])
         targets = self._padded.targets.repeat(len(rows))
-        nll_nats = target_nll_nats(self._stack, rows.flatten(0, 1), targets).view(len(rows), -1).double()
-        sums = nll_nats.new_zeros(len(rows), len(self._padded.input_ids))
-        sums.index_add_(1, self._padded.sentence_of_targets, nll_nats)
-        return dict(zip(self._streams, sums.tolist(), strict=True))
+        nll_nats = target_nll_nats(self._stack, rows.flatten(0, 1), targets).view(len(rows), -1)
+        return dict(zip(self._streams, self._padded.sentence_sums(nll_nats).tolist(), strict=True))
 
 
 def _chunks(items: Sequence[Intervention], size: int) -> list[Sequence[Intervention]]:
