@@ -1,6 +1,7 @@
 """What every measurement records, whatever the experiment."""
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,7 @@ class Provenance(Record):
 
 
 @dataclass(frozen=True)
-class Measurement(Record):
+class Measurement(Record, ABC):
     """What an experiment measured. Each experiment adds its own fields.
 
     Attributes:
@@ -111,9 +112,9 @@ class Measurement(Record):
     provenance: Provenance
     seconds: float
 
+    @abstractmethod
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """Headers and rows for a reader at a terminal."""
-        raise NotImplementedError
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A random generator that depends on the run's seed and the purpose alone."""

@@ -34,8 +34,11 @@ Written by `docs/generate.py` from `benchmarks.json`, the figures of one `make b
 - *Peak MB* is memory at its peak beyond what was taken before the call: on the CPU the high-water mark of the process'
   resident memory, which is reset before each round (Linux only); on CUDA that of PyTorch's allocator.
 - The naive loop is the paper's way: one variant, one sentence, one forward pass. The batched loop is a user's: one
-  variant, all sentences padded and masked. nnsight's averages are weights written in place: it intervenes on
-  activations."""
+  variant, all sentences padded and masked. nnsight and TransformerLens do the same with their own skips; their averages
+  are weights written in place, because they intervene on activations. TransformerLens computes attention without fused
+  kernels, so that its hooks see every pattern; it puts its own modules into a model, here into a copy made beforehand.
+- Growth is validated as well, at the end of each phase: its rate is that of the steps' operations over the time of
+  both. Seeds in one batch have their weights stacked, and each product is a batched one."""
 
 
 def claims_page() -> str:
