@@ -146,6 +146,7 @@ def test_growth(way: str, subject: Subject, timer: Timer) -> None:
         lambda: WAYS[way](arm, sentences, device),
         GROUP,
         f"{way}, float32",
+        rounds=ROUNDS,
         flops=arm.flops if WAYS[way] is held_out else None,
         product_rate=rate_of_products(arm, device),
     )
