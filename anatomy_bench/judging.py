@@ -141,7 +141,8 @@ class Judging:
             return ""
         return (
             f"not held against {self._path}: it is of digest {self._found.judged.digest[:12]}, "
-            f"{self._subject.name} has {self._subject.digest[:12]}; --record-expected puts this model in its place"
+            f"{self._subject.name} in {self.run.subject.dtype} has {self._subject.digest[:12]}; "
+            "--record-expected --expected FILE gives it a record of its own"
         )
 
     def _paper_path(self, claim_id: str) -> Path:
