@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from anatomy_bench.errors import AnatomyError, DamagedUnitWarning, UsageError
+from anatomy_bench.base.errors import AnatomyError, DamagedUnitWarning, UsageError
 from anatomy_bench.experiments.experiment import Profile
-from anatomy_bench.option_help import HELP
-from anatomy_bench.options import DEFAULT_MODEL, Options
+from anatomy_bench.run.option_help import HELP
+from anatomy_bench.run.options import DEFAULT_MODEL, Options
 from anatomy_bench.store_command import app as store_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anatomy_bench.claim import Need
-    from anatomy_bench.run import Run
+    from anatomy_bench.claim.claim import Need
+    from anatomy_bench.run.run import Run
 
 app = typer.Typer(
     name="anatomy-bench",
@@ -70,13 +70,13 @@ def verify(
     dry_run: DryRunOption = False,
 ) -> None:
     """Judge every claim on a model and print the verdict table."""
-    from anatomy_bench.atomic import check_folder
-    from anatomy_bench.expected import Outcome
-    from anatomy_bench.findings import all_claims, all_findings
-    from anatomy_bench.judging import Judging
-    from anatomy_bench.ledger import judged_findings, make_ledger
-    from anatomy_bench.plan import needs_of
+    from anatomy_bench.base.atomic import check_folder
+    from anatomy_bench.registry import all_claims, all_findings
     from anatomy_bench.report.terminal import next_steps, subject_lines, verdict_table
+    from anatomy_bench.run.expected import Outcome
+    from anatomy_bench.run.judging import Judging
+    from anatomy_bench.run.ledger import judged_findings, make_ledger
+    from anatomy_bench.run.plan import needs_of
 
     options = Options(
         model, revision, device, dtype, profile, corpus, seed, fresh,
@@ -127,10 +127,10 @@ def measure(
     dry_run: DryRunOption = False,
 ) -> None:
     """Make one experiment's measurement."""
-    from anatomy_bench.atomic import check_file, write_atomically
-    from anatomy_bench.claim import Need
-    from anatomy_bench.experiments import get_experiment
-    from anatomy_bench.record import to_json
+    from anatomy_bench.base.atomic import check_file, write_atomically
+    from anatomy_bench.claim.claim import Need
+    from anatomy_bench.registry import get_experiment
+    from anatomy_bench.values.record import to_json
 
     options = Options(
         model, revision, device, dtype, profile, corpus, seed, fresh,
@@ -171,10 +171,10 @@ def report(
     benchmarks: Annotated[Path | None, typer.Option("--benchmarks", metavar="FILE", help=HELP["benchmarks"])] = None,
 ) -> None:
     """Write the report of a ledger: Markdown, JSON, and one self-contained HTML file with figures."""
-    from anatomy_bench.atomic import check_folder
-    from anatomy_bench.ledger import read_ledger
+    from anatomy_bench.base.atomic import check_folder
     from anatomy_bench.report.benchmarks import read_benchmarks
     from anatomy_bench.report.writing import write_report
+    from anatomy_bench.run.ledger import read_ledger
 
     read = read_ledger(ledger)
     timed = read_benchmarks(benchmarks) if benchmarks else None
@@ -190,9 +190,9 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Put two ledgers side by side, verdicts that differ first."""
-    from anatomy_bench.ledger import read_ledger
-    from anatomy_bench.record import to_json
     from anatomy_bench.report.compare import compare, comparison_text
+    from anatomy_bench.run.ledger import read_ledger
+    from anatomy_bench.values.record import to_json
 
     ledgers = read_ledger(first), read_ledger(second)
     if json:
@@ -207,9 +207,9 @@ def atlas(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["atlas"])],
 ) -> None:
     """Put ledgers of many models on one page: which findings hold on which model."""
-    from anatomy_bench.ledger import read_ledger
     from anatomy_bench.report.atlas import make_atlas
     from anatomy_bench.report.atlas_pages import write_atlas
+    from anatomy_bench.run.ledger import read_ledger
 
     for path in write_atlas(make_atlas([(each, read_ledger(each)) for each in ledgers]), out):
         typer.echo(path)
@@ -222,8 +222,8 @@ def _print_plan(run: "Run", needs: "Sequence[Need]") -> None:
 
 
 def _run(options: Options) -> "Run":
-    from anatomy_bench.progress import progress_for_terminal
-    from anatomy_bench.run import Run
+    from anatomy_bench.base.progress import progress_for_terminal
+    from anatomy_bench.run.run import Run
 
     return Run(options, progress_for_terminal())
 

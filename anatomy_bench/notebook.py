@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from anatomy_bench.claim import Claim, Need, NumericalError, Verdict
-from anatomy_bench.claim import judge as judge_claim
-from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments import Profile
-from anatomy_bench.findings import all_claims, all_findings
-from anatomy_bench.ledger import Ledger, judged_findings, make_ledger, read_ledger, rests_on, write_ledger
-from anatomy_bench.measurement import Measurement
-from anatomy_bench.options import DEFAULT_MODEL, Options
-from anatomy_bench.run import Run
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Claim, Need, NumericalError, Verdict
+from anatomy_bench.claim.claim import judge as judge_claim
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.registry import all_claims, all_findings
+from anatomy_bench.run.ledger import Ledger, judged_findings, make_ledger, read_ledger, rests_on, write_ledger
+from anatomy_bench.run.options import DEFAULT_MODEL, Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.values.measurement import Measurement
 
 if TYPE_CHECKING:
     from pandas import DataFrame

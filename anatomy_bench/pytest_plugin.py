@@ -15,10 +15,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from anatomy_bench.claim import Claim, Verdict
-    from anatomy_bench.expected import Outcome
-    from anatomy_bench.judging import Judging
-    from anatomy_bench.options import Options
+    from anatomy_bench.claim.claim import Claim, Verdict
+    from anatomy_bench.run.expected import Outcome
+    from anatomy_bench.run.judging import Judging
+    from anatomy_bench.run.options import Options
 
 _VERDICT_PROPERTY = "anatomy_bench_json"
 _OUTCOME_PROPERTY = "anatomy_bench_outcome"
@@ -30,7 +30,7 @@ _ASCII = str.maketrans({"−": "-", "²": "2"})
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the design page, in a group of their own."""
-    from anatomy_bench.option_help import HELP
+    from anatomy_bench.run.option_help import HELP
 
     group = parser.getgroup("anatomy_bench", "claims about transformer layer anatomy")
     add = group.addoption
@@ -71,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("finding")
     if marker is None:
         return
-    from anatomy_bench.findings import get_finding
+    from anatomy_bench.registry import get_finding
 
     parameters = [
         pytest.param(
@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = [place for place, item in enumerate(items) if item.get_closest_marker("finding")]
     if not places:
         return
-    from anatomy_bench.findings import all_findings
+    from anatomy_bench.registry import all_findings
 
     order = {finding.id: number for number, finding in enumerate(all_findings())}
     claims = sorted((items[place] for place in places), key=lambda item: order[_finding_id(item)])
@@ -132,9 +132,9 @@ class _ClaimSession:
     def judging(self) -> Judging:
         """Made when the first claim is at hand."""
         if self._judging is None:
-            from anatomy_bench.atomic import check_folder
-            from anatomy_bench.judging import Judging
-            from anatomy_bench.run import Run
+            from anatomy_bench.base.atomic import check_folder
+            from anatomy_bench.run.judging import Judging
+            from anatomy_bench.run.run import Run
 
             get = self._config.getoption
             if get("anatomy_report") is not None:
@@ -150,10 +150,10 @@ class _ClaimSession:
 
     def judge(self, claim: Claim, record_property: Callable[[str, object], None]) -> None:
         """Judge within a test and give the test its outcome."""
-        from anatomy_bench.errors import AnatomyError
-        from anatomy_bench.expected import Outcome
-        from anatomy_bench.record import to_json
+        from anatomy_bench.base.errors import AnatomyError
         from anatomy_bench.report.properties import properties
+        from anatomy_bench.run.expected import Outcome
+        from anatomy_bench.values.record import to_json
 
         try:
             judged = self.judging.judge(claim)
@@ -187,7 +187,7 @@ class _ClaimSession:
         claims = [item for item in items if item.get_closest_marker("finding")]
         if not claims or config.option.collectonly or self._is_worker:
             return []
-        from anatomy_bench.errors import AnatomyError
+        from anatomy_bench.base.errors import AnatomyError
 
         try:
             judging = self.judging
@@ -208,9 +208,9 @@ class _ClaimSession:
             code, told = cast("tuple[int, str]", properties[_EXIT_PROPERTY])
             pytest.exit(told, returncode=code)
         if _VERDICT_PROPERTY in properties:
-            from anatomy_bench.claim import Verdict
-            from anatomy_bench.expected import Outcome
-            from anatomy_bench.record import from_json
+            from anatomy_bench.claim.claim import Verdict
+            from anatomy_bench.run.expected import Outcome
+            from anatomy_bench.values.record import from_json
 
             verdict = from_json(Verdict, str(properties[_VERDICT_PROPERTY]))
             self._verdicts[verdict.claim] = verdict
@@ -220,7 +220,7 @@ class _ClaimSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
         """Write the record and the report."""
-        from anatomy_bench.errors import AnatomyError
+        from anatomy_bench.base.errors import AnatomyError
 
         try:
             self._write_files()
@@ -238,9 +238,9 @@ class _ClaimSession:
         if self._config.getoption("anatomy_record"):
             self.judging.write_record(self._verdicts)
         if report is not None:
-            from anatomy_bench.findings import all_claims, all_findings
-            from anatomy_bench.ledger import make_ledger, rests_on
+            from anatomy_bench.registry import all_claims, all_findings
             from anatomy_bench.report.writing import write_report
+            from anatomy_bench.run.ledger import make_ledger, rests_on
 
             run = self.judging.run
             needs = rests_on(self._verdicts, all_claims())
@@ -251,9 +251,9 @@ class _ClaimSession:
         """The verdict table, in the paper's order."""
         if not self._verdicts:
             return
-        from anatomy_bench.findings import all_findings
-        from anatomy_bench.ledger import judged_findings
+        from anatomy_bench.registry import all_findings
         from anatomy_bench.report.terminal import next_steps, verdict_table
+        from anatomy_bench.run.ledger import judged_findings
 
         terminalreporter.section("verdicts", sep="=")
         if self._subject:
@@ -264,8 +264,8 @@ class _ClaimSession:
 
 
 def _options(config: pytest.Config) -> Options:
-    from anatomy_bench.experiments import Profile
-    from anatomy_bench.options import Options
+    from anatomy_bench.experiments.experiment import Profile
+    from anatomy_bench.run.options import Options
 
     get = config.getoption
     return Options(
@@ -293,7 +293,7 @@ class _CaptureAwareProgress:
         """Begin a stage, with capturing suspended if there is a terminal to show it on."""
         from contextlib import contextmanager
 
-        from anatomy_bench.progress import SilentProgress, TerminalProgress
+        from anatomy_bench.base.progress import SilentProgress, TerminalProgress
 
         capture: Any = self._config.pluginmanager.getplugin("capturemanager")
 

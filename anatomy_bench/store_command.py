@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anatomy_bench.errors import UsageError
-from anatomy_bench.locations import store_folder
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.locations import store_folder
 
 if TYPE_CHECKING:
-    from anatomy_bench.inventory import Holding, Inventory
+    from anatomy_bench.run.inventory import Holding, Inventory
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -29,8 +29,8 @@ def store(context: typer.Context) -> None:
 @app.command(name="list")
 def list_(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
     """List what the store holds, by experiment and subject."""
-    from anatomy_bench.inventory import take_inventory
-    from anatomy_bench.record import to_json
+    from anatomy_bench.run.inventory import take_inventory
+    from anatomy_bench.values.record import to_json
 
     inventory = take_inventory(store_folder())
     typer.echo(to_json(inventory, indent=2) if json else _inventory_text(inventory))
@@ -39,7 +39,7 @@ def list_(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False)
 @app.command()
 def verify() -> None:
     """Check every file against its checksum; set damaged ones aside, to be measured again."""
-    from anatomy_bench.inventory import verify_store
+    from anatomy_bench.run.inventory import verify_store
 
     whole, damaged = verify_store(store_folder())
     for path in damaged:
@@ -63,7 +63,7 @@ def prune(
     dry_run: DryRunOption = False,
 ) -> None:
     """Remove units that meet every condition given; say what was removed."""
-    from anatomy_bench.inventory import Selection, prune_rubbish, prune_store
+    from anatomy_bench.run.inventory import Selection, prune_rubbish, prune_store
 
     selected = Selection(outdated, older_than, subject or None)
     if selected == Selection() and not rubbish:

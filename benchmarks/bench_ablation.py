@@ -9,9 +9,9 @@ from measuring import flops_of
 from peers import nnsight_loop, transformer_lens_loop
 from timing import ROUNDING, Timer, assert_same
 
-from anatomy_bench.corpus import load_corpus
 from anatomy_bench.engine.sweep import sweep
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.corpus import load_corpus
 
 GROUP = "ablation: every layer averaged away and skipped, ten sentences"
 ROUNDS = 2

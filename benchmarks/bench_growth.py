@@ -13,15 +13,21 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.engine.growth import next_token_loss, torch_generator, train, validation_loss
-from anatomy_bench.engine.growth_model import GrowthModel, clone_layer
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.growth import TEXT
-from anatomy_bench.growth_arms import growth, uniform
-from anatomy_bench.growth_schedule import Phase, Training
-from anatomy_bench.growth_text import GrowthText
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.arms import growth, uniform
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training import (
+    next_token_loss,
+    torch_generator,
+    train,
+    validation_loss,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import TEXT
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Phase, Training
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import GrowthText
+from anatomy_bench.registry import get_experiment
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.corpus import load_corpus
 
 STEPS = 41
 """A sixteenth of the paper's 656: some in every phase."""

@@ -9,13 +9,13 @@ from measuring import flops_of
 from timing import ROUNDING, Timer, assert_same
 from torch import Tensor
 
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.engine.recovery import frozen, recover
-from anatomy_bench.engine.recovery_plain import asking, recover_plainly
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.gaussian_noise import GaussianNoise
-from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import Optimiser, TrainedLayer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.batched import frozen, recover
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.plain import asking, recover_plainly
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.corpus import load_corpus
 
 OPTIMISER = Optimiser(learning_rate=1e-4, gradient_norm=1.0, weight_decay=0.01)
 STEPS, BATCH, LAYERS = 2, 4, 13

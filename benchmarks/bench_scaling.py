@@ -7,10 +7,10 @@ import pytest
 from loops import Scores, average_and_skip, naive_loop
 from timing import ROUNDING, Timer, assert_same
 
-from anatomy_bench.corpus import load_corpus
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import sweep
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.corpus import load_corpus
 
 GROUP = "scaling"
 DEPTHS = (6, 12, 24, 30)

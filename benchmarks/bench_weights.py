@@ -7,12 +7,22 @@ import pytest
 from sklearn.linear_model import Ridge
 from timing import Timer, assert_same
 
-from anatomy_bench.experiments.structure import ComponentUnit, component_structure
-from anatomy_bench.measurement import generator
-from anatomy_bench.regressions import RegressionUnit, component_predictability
-from anatomy_bench.ridge import DEFAULT_READING, FIRST_TARGET, depth_features
-from anatomy_bench.statistics import Floats
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
+    RegressionUnit,
+    component_predictability,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import (
+    DEFAULT_READING,
+    FIRST_TARGET,
+    depth_features,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import (
+    ComponentUnit,
+    component_structure,
+)
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.randomness import generator
+from anatomy_bench.values.statistics import Floats
 
 SHUFFLES = 10
 STRUCTURE = f"structure: delta correlations of one component, and of {SHUFFLES} shuffles of its layers"

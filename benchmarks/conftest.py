@@ -10,8 +10,8 @@ from measuring import product_rate_of
 from pytest_benchmark.fixture import BenchmarkFixture
 from timing import Timer
 
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
 from anatomy_bench.subject import Subject
 
 
@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Name what the figures depend on; leave out what names the machine itself."""
-    from anatomy_bench.provenance import processor_name
+    from anatomy_bench.run.provenance import processor_name
 
     for name in ("node", "cpu"):
         machine_info.pop(name, None)

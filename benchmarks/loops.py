@@ -8,8 +8,8 @@ from measuring import flops_of
 from torch.nn import functional
 
 from anatomy_bench.engine import naive
+from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Skip
 
 Sentences = Sequence[Sequence[int]]
 Scores = dict[Intervention, list[float]]

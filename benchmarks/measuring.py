@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from anatomy_bench.engine.interventions import is_matrix
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.strategies import is_matrix
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_HIGH_WATER = "5"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from loops import Loop, MaskedBatch, Scores, Sentences
 
+from anatomy_bench.engine.interventions import Intervention, Skip
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.interventions import Intervention, Skip
 from anatomy_bench.subject import Subject
 
 

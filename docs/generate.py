@@ -7,16 +7,15 @@ the pages against the code and the figures.
 import json
 from pathlib import Path
 
-from anatomy_bench.claim import Kind
-from anatomy_bench.experiments import experiment_names, get_experiment
-from anatomy_bench.findings import all_findings
-from anatomy_bench.ledger import Ledger
-from anatomy_bench.quantities import quantity
-from anatomy_bench.record import json_schema
+from anatomy_bench.claim.claim import Kind
+from anatomy_bench.registry import all_findings, experiment_names, get_experiment
 from anatomy_bench.report.benchmarks import read_benchmarks
-from anatomy_bench.report.figures.drawing import standalone
+from anatomy_bench.report.drawing import standalone
 from anatomy_bench.report.markdown import benchmark_tables
 from anatomy_bench.report.scaling import scaling
+from anatomy_bench.run.ledger import Ledger
+from anatomy_bench.values.quantities import quantity
+from anatomy_bench.values.record import json_schema
 
 FOLDER = Path(__file__).parent
 BENCHMARKS = """\

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedTokenizerFast, Qwen3Config
 
-from anatomy_bench.corpus import load_corpus
+from anatomy_bench.values.corpus import load_corpus
 
 VOCABULARY = 1024
 WIDTH = 96

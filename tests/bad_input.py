@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
-from anatomy_bench.findings import all_claims
-from anatomy_bench.ledger import LEDGER_FILE, SCHEMA
-from anatomy_bench.record import to_data
+from anatomy_bench.registry import all_claims
+from anatomy_bench.run.ledger import LEDGER_FILE, SCHEMA
+from anatomy_bench.values.record import to_data
 
 WEIGHTS = "model.safetensors"
 CLAIM = next(iter(all_claims()))

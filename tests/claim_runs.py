@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from anatomy_bench.claim import Need
-from anatomy_bench.findings import get_finding
-from anatomy_bench.ledger import Ledger
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.registry import get_finding
+from anatomy_bench.run.ledger import Ledger
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
 
 FINDINGS = ("arithmetic", "delta-correlation", "importance-hierarchy")
 CLAIMS = [claim for finding in FINDINGS for claim in get_finding(finding).claims]

@@ -42,7 +42,7 @@ def tiny_growth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Growth of a narrow model: four arms of two steps, at two seeds."""
     from dataclasses import replace
 
-    from anatomy_bench.experiments.growth import Growth
+    from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import Growth
 
     configure = Growth.configure
 

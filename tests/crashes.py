@@ -10,7 +10,7 @@ from typing import Any
 
 from processes import CommandProcess, Ended, run_command, timed
 
-from anatomy_bench.inventory import verify_store
+from anatomy_bench.run.inventory import verify_store
 
 EXPERIMENTS = ("ablation", "predictability", "perturbation")
 """One that is a single job, one of ten jobs, and one that draws at random."""

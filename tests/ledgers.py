@@ -8,21 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from anatomy_bench.claim import Need, judge
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
-from anatomy_bench.experiments.structure import ComponentUnit, component_structure
-from anatomy_bench.findings import all_findings
-from anatomy_bench.growth_schedule import Trained, Training, Validation
-from anatomy_bench.interventions import Intact
-from anatomy_bench.ledger import KeptMeasurement, Ledger, make_ledger
-from anatomy_bench.measurement import CorpusRecord, Provenance, SubjectRecord, Versions, generator
-from anatomy_bench.numerical_error import Assembled
-from anatomy_bench.options import Options
-from anatomy_bench.record import Record, to_data
-from anatomy_bench.recovery_curves import RecoveryUnit, TrainedLayer
-from anatomy_bench.regressions import RegressionUnit, component_predictability
-from anatomy_bench.scored import SentenceScores
+from anatomy_bench.claim.claim import Need, judge
+from anatomy_bench.engine.interventions import Intact
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Profile, Setting
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
+    RegressionUnit,
+    component_predictability,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import (
+    ComponentUnit,
+    component_structure,
+)
+from anatomy_bench.registry import all_findings, get_experiment
+from anatomy_bench.run.ledger import KeptMeasurement, Ledger, make_ledger
+from anatomy_bench.run.numerical_error import Assembled
+from anatomy_bench.run.options import Options
+from anatomy_bench.values.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
+from anatomy_bench.values.randomness import generator
+from anatomy_bench.values.record import Record, to_data
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 COMPONENTS = (*(f"self_attn.{each}" for each in ATTENTION), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 from ledgers import INVENTED, SENTENCES, TOKENS, invented, measured, subject
 
-from anatomy_bench.claim import Criterion, Need, VerdictWord
-from anatomy_bench.experiments import Profile
-from anatomy_bench.interventions import Intact
-from anatomy_bench.measurement import generator
-from anatomy_bench.record import Record
-from anatomy_bench.scored import SentenceScores
+from anatomy_bench.claim.claim import Criterion, Need, VerdictWord
+from anatomy_bench.engine.interventions import Intact
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.values.randomness import generator
+from anatomy_bench.values.record import Record
 
 S, R, INC = VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE
 LAYERS = 30

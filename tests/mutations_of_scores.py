@@ -24,16 +24,16 @@ from mutations import (
     whatever_others_cost,
 )
 
-from anatomy_bench.claim import Need
-from anatomy_bench.experiments import Profile
-from anatomy_bench.findings.anatomical_heterogeneity.manipulation.estimates import (
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.engine.interventions import NeighbourAverage, Skip
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan import plan
+from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimates import (
     REPLACING,
     RISING_ALPHAS,
     TOO_STRONG,
 )
-from anatomy_bench.findings.anatomical_heterogeneity.table1 import categories, degradation_percent
-from anatomy_bench.interventions import NeighbourAverage, Skip
-from anatomy_bench.manipulation_plan import plan
+from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories, degradation_percent
 
 ABLATION, MANIPULATION = Need("ablation"), Need("manipulation")
 ANTI_LAYERS = (14, 17)

@@ -7,13 +7,12 @@ from typing import Any
 from mutations import INC, R, S
 
 from anatomy_bench import papers
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.findings.anatomical_heterogeneity import PAPER
+from anatomy_bench.claim.claim import VerdictWord
 
 Changes = Mapping[str, Any]
 """New values, by their path of keys and positions, such as `ablation/layers/3/category`."""
 
-PRINTED = papers.load(PAPER)
+PRINTED = papers.load()
 
 
 def altered(changes: Changes) -> dict[str, Any]:

@@ -23,16 +23,25 @@ from mutations import (
     unlike,
 )
 
-from anatomy_bench.claim import Need
-from anatomy_bench.experiments import Profile
-from anatomy_bench.experiments.predictability import chosen_layers
-from anatomy_bench.experiments.structure import ComponentUnit, Null
-from anatomy_bench.findings.anatomical_heterogeneity.r2_paradox import TABLE_2
-from anatomy_bench.interval import Interval
-from anatomy_bench.interventions import Predicted
-from anatomy_bench.record import Record
-from anatomy_bench.regressions import Predictors, RegressionUnit, Scores
-from anatomy_bench.ridge import DEFAULT_READING, FIRST_TARGET, READINGS, Reading
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment import chosen_layers
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
+    Predictors,
+    RegressionUnit,
+    Scores,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import (
+    DEFAULT_READING,
+    FIRST_TARGET,
+    READINGS,
+    Reading,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import ComponentUnit, Null
+from anatomy_bench.papers.anatomical_heterogeneity.findings.predictability.r2_paradox import TABLE_2
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.record import Record
 
 STRUCTURE, PREDICTABILITY = Need("structure"), Need("predictability")
 ENDS = (COMPONENTS[0], COMPONENTS[-1])

@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from tiny import CONTEXT, VOCABULARY, save, tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anatomy_bench.claim import Verdict
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.findings import all_claims
-from anatomy_bench.options import Options
-from anatomy_bench.ridge import FIRST_TARGET, layer_coefficients
-from anatomy_bench.run import Run
+from anatomy_bench.claim.claim import Verdict
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import (
+    FIRST_TARGET,
+    layer_coefficients,
+)
+from anatomy_bench.registry import all_claims
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.values.corpus import load_corpus
 
 WIDTH = 16
 LAYERS = 30

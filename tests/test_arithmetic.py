@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from anatomy_bench.claim import Kind, Verdict, VerdictWord, judge
-from anatomy_bench.conclusion import Conclusion, conclude
-from anatomy_bench.findings.anatomical_heterogeneity.arithmetic import FINDING
+from anatomy_bench.claim.claim import Kind, Verdict, VerdictWord, judge
+from anatomy_bench.claim.conclusion import Conclusion, conclude
+from anatomy_bench.papers.anatomical_heterogeneity.findings.arithmetic import FINDING
 
 CLAIMS = {claim.id.removeprefix("arithmetic."): claim for claim in FINDING.claims}
 

@@ -11,12 +11,12 @@ from ledgers import HOSTILE, hostile, ledger, renamed, with_data
 from test_report import Page, assert_inert
 
 from anatomy_bench import cli
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.experiments.ablation import AblationMeasurement
-from anatomy_bench.ledger import Ledger, write_ledger
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
 from anatomy_bench.report.atlas import NOT_JUDGED, Atlas, make_atlas
 from anatomy_bench.report.atlas_pages import write_atlas
 from anatomy_bench.report.atlas_profiles import relative_depth
+from anatomy_bench.run.ledger import Ledger, write_ledger
 
 DEPTHS = (30, 24, 3)
 

@@ -82,7 +82,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
 def test_a_stream_is_written_to_and_never_replaced(tmp_path: Path, files: Path) -> None:
     target = tmp_path / "link"
     target.symlink_to("/dev/null")
-    from anatomy_bench.atomic import check_file, write_atomically
+    from anatomy_bench.base.atomic import check_file, write_atomically
 
     for path in (target, Path("/dev/null")):
         check_file(path)
@@ -92,7 +92,7 @@ def test_a_stream_is_written_to_and_never_replaced(tmp_path: Path, files: Path) 
 
 
 def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
-    from anatomy_bench.atomic import write_atomically
+    from anatomy_bench.base.atomic import write_atomically
 
     (tmp_path / "link").symlink_to(tmp_path / "file")
     write_atomically(tmp_path / "link", b"content")

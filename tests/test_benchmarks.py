@@ -15,10 +15,10 @@ from test_report import assert_inert
 
 import anatomy_bench
 from anatomy_bench import cli
-from anatomy_bench.ledger import write_ledger
 from anatomy_bench.report.benchmarks import SCALING, read_benchmarks
 from anatomy_bench.report.html import html_report
 from anatomy_bench.report.markdown import markdown_report
+from anatomy_bench.run.ledger import write_ledger
 
 ROOT = Path(anatomy_bench.__file__).parent.parent
 FAST = {

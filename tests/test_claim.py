@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy_bench.claim import (
+from anatomy_bench.claim.claim import (
     Claim,
     Criterion,
     Estimate,
@@ -23,9 +23,9 @@ from anatomy_bench.claim import (
     needs_layer_count,
     within,
 )
-from anatomy_bench.conclusion import Conclusion, conclude
-from anatomy_bench.expected import Outcome, outcome
-from anatomy_bench.interval import Interval
+from anatomy_bench.claim.conclusion import Conclusion, conclude
+from anatomy_bench.run.expected import Outcome, outcome
+from anatomy_bench.values.interval import Interval
 
 S, R, INC, NA = (
     VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE, VerdictWord.NOT_APPLICABLE,

@@ -17,11 +17,11 @@ import tiny
 import torch
 
 from anatomy_bench import cli
-from anatomy_bench.corpus import load_corpus
 from anatomy_bench.engine import naive
-from anatomy_bench.findings import all_claims
-from anatomy_bench.interventions import Intact, NeighbourAverage, Skip
+from anatomy_bench.engine.interventions import Intact, NeighbourAverage, Skip
+from anatomy_bench.registry import all_claims
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.corpus import load_corpus
 
 COMMAND = Path(sys.executable).with_name("anatomy-bench")
 

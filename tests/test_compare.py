@@ -10,10 +10,10 @@ import pytest
 from ledgers import ledger
 
 from anatomy_bench import cli
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.ledger import Ledger, write_ledger
+from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.claim.conclusion import Conclusion
 from anatomy_bench.report.compare import Relation, compare, comparison_text
+from anatomy_bench.run.ledger import Ledger, write_ledger
 
 OTHER = {VerdictWord.SUPPORTED: VerdictWord.REFUTED, VerdictWord.REFUTED: VerdictWord.SUPPORTED}
 

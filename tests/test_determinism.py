@@ -13,11 +13,11 @@ import pytest
 import torch
 from crashes import untimed
 
-from anatomy_bench.claim import Need
-from anatomy_bench.options import Options
-from anatomy_bench.record import to_data
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
+from anatomy_bench.values.record import to_data
 
 # All but growth, whose trainings are held to their seeds in test_growth_training.py.
 EXPERIMENTS = ("ablation", "structure", "predictability", "perturbation", "manipulation", "recovery", "noise_floor")

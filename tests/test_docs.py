@@ -9,8 +9,8 @@ import pytest
 
 import anatomy_bench
 from anatomy_bench import papers
-from anatomy_bench.expected import TABLES, read_expected
-from anatomy_bench.findings import all_claims
+from anatomy_bench.registry import all_claims
+from anatomy_bench.run.expected import TABLES, read_expected
 
 ROOT = Path(anatomy_bench.__file__).parent.parent
 

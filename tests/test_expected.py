@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from anatomy_bench import cli
-from anatomy_bench.claim import Verdict, VerdictWord
-from anatomy_bench.expected import CONSISTENCY_TABLE, Outcome, expected_path
-from anatomy_bench.findings import all_claims
-from anatomy_bench.judging import Judging
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
+from anatomy_bench.claim.claim import Verdict, VerdictWord
+from anatomy_bench.registry import all_claims
+from anatomy_bench.run.expected import CONSISTENCY_TABLE, Outcome, expected_path
+from anatomy_bench.run.judging import Judging
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
 
 CLAIM = all_claims()["delta-correlation.universal"]
 

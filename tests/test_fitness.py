@@ -21,11 +21,11 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.errors import UnfitModelError
-from anatomy_bench.interventions import Intact
+from anatomy_bench.base.errors import UnfitModelError
+from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.subject import Subject, load_subject, resolve_source
 from anatomy_bench.subject.loading import Permissions
+from anatomy_bench.values.corpus import load_corpus
 
 WEIGHTS = "model.safetensors"
 _BERT = {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from anatomy_bench.errors import UnfitModelError
+from anatomy_bench.base.errors import UnfitModelError
 from anatomy_bench.subject import load_subject, resolve_source
 from anatomy_bench.subject.gguf import converted
 

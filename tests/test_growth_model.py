@@ -5,12 +5,18 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anatomy_bench.engine.growth import complete, next_token_loss
-from anatomy_bench.engine.growth_model import GrowthModel, clone_layer
-from anatomy_bench.experiments.growth import ARCHITECTURE
-from anatomy_bench.growth_arms import published_parameters
-from anatomy_bench.growth_schedule import Architecture, LayerClone, Phase, Setup, step_flops
-from anatomy_bench.growth_text import END
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.arms import published_parameters
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training import complete, next_token_loss
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import ARCHITECTURE
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import (
+    Architecture,
+    LayerClone,
+    Phase,
+    Setup,
+    step_flops,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import END
 
 WIDTH, VOCABULARY = 16, 30
 

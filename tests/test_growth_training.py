@@ -8,14 +8,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from anatomy_bench import growth_arms
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.engine import growth as engine
-from anatomy_bench.engine.growth_model import GrowthModel, clone_layer
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.growth import ARCHITECTURE
-from anatomy_bench.growth_schedule import Architecture, Phase, Setup, Trained, Training, in_proportion
-from anatomy_bench.growth_text import BEGIN, END, GrowthText, Vocabulary
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth import arms as growth_arms
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine import training as engine
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import ARCHITECTURE
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import (
+    Architecture,
+    Phase,
+    Setup,
+    Trained,
+    Training,
+    in_proportion,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import BEGIN, END, GrowthText, Vocabulary
+from anatomy_bench.registry import get_experiment
+from anatomy_bench.values.corpus import load_corpus
 
 CORPUS = load_corpus("growth")
 TINY = Setup(
@@ -110,7 +118,7 @@ def reference(plan: Training) -> list[float]:
 
 
 def engine_rotation(model: GrowthModel, tokens: int):
-    from anatomy_bench.engine.growth_model import _rotation
+    from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import _rotation
 
     return _rotation(tokens, model.head_width, CPU)
 

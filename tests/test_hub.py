@@ -10,13 +10,13 @@ import pytest
 import tiny
 
 from anatomy_bench import cli
-from anatomy_bench.claim import Need
-from anatomy_bench.expected import JudgedObject, read_expected, record_expected
-from anatomy_bench.findings import all_claims
-from anatomy_bench.judging import Judging
-from anatomy_bench.ledger import make_ledger
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.registry import all_claims
+from anatomy_bench.run.expected import JudgedObject, read_expected, record_expected
+from anatomy_bench.run.judging import Judging
+from anatomy_bench.run.ledger import make_ledger
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
 
 MODEL = "some/tiny"
 FIRST, SECOND = "1" * 40, "2" * 40

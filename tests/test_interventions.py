@@ -13,12 +13,20 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
+from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.engine.naive import sentence_nll_nats
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.gaussian_noise import GaussianNoise, SigmaOf
-from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
-from anatomy_bench.ridge import READINGS, depth_features
-from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, SigmaOf
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.strategies import (
+    Blend,
+    Clone,
+    LowRankBlend,
+    Noise,
+    Scale,
+    SkipAll,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import READINGS, depth_features
 from anatomy_bench.subject import Subject
 
 LAYERS = 5

@@ -9,9 +9,9 @@ import tiny
 import torch
 
 from anatomy_bench.engine import sweep
+from anatomy_bench.engine.interventions import Intact, NeighbourAverage, Skip
 from anatomy_bench.engine.memory import in_pieces_that_fit, is_out_of_memory
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.interventions import Intact, NeighbourAverage, Skip
 
 # As PyTorch words them: on CUDA, on Linux, and on other systems.
 FAILURES = [

@@ -11,10 +11,13 @@ from mutations_of_training import GROWTHS, RECOVERIES
 from mutations_of_weights import PREDICTIONS, STRUCTURES
 
 from anatomy_bench import papers
-from anatomy_bench.claim import Claim, Verdict, VerdictWord, judge
-from anatomy_bench.findings import all_claims
-from anatomy_bench.findings.anatomical_heterogeneity import anti_layers, growth_estimates, r2_paradox, recovery_speed
-from anatomy_bench.findings.anatomical_heterogeneity.manipulation import estimates
+from anatomy_bench.claim.claim import Claim, Verdict, VerdictWord, judge
+from anatomy_bench.papers.anatomical_heterogeneity.findings import anti_layers
+from anatomy_bench.papers.anatomical_heterogeneity.findings.growth import estimates as growth_estimates
+from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation import estimates
+from anatomy_bench.papers.anatomical_heterogeneity.findings.predictability import r2_paradox
+from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery import speed as recovery_speed
+from anatomy_bench.registry import all_claims
 
 MUTATIONS: dict[str, Mutation] = {
     **IMPORTANCE, **PREDICTIONS, **STRUCTURES, **MANIPULATIONS, **RECOVERIES, **GROWTHS

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import tiny
 
-from anatomy_bench.claim import Claim, Estimate, Kind, Need, NumericalError, VerdictWord, above, judge
+from anatomy_bench.claim.claim import Claim, Estimate, Kind, Need, NumericalError, VerdictWord, above, judge
+from anatomy_bench.claim.quantities import measured_text
 from anatomy_bench.engine import naive
-from anatomy_bench.experiments import Profile
-from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
-from anatomy_bench.findings import all_claims, get_finding
-from anatomy_bench.interval import Interval
-from anatomy_bench.interventions import Intact
-from anatomy_bench.numerical_error import COPIES, NOISE_FLOOR, disturbed, numerical_error
-from anatomy_bench.options import Options
-from anatomy_bench.quantities import measured_text
+from anatomy_bench.engine.interventions import Intact
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.registry import all_claims, get_finding
 from anatomy_bench.report.markdown import markdown_report
-from anatomy_bench.run import Run
-from anatomy_bench.scored import SentenceScores
-from anatomy_bench.store import Store
+from anatomy_bench.run.numerical_error import COPIES, NOISE_FLOOR, disturbed, numerical_error
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
+from anatomy_bench.values.interval import Interval
 
 SCORED = {"ablation", "perturbation", "manipulation", "predictability", "recovery"}
 CLAIMS = [claim for claim in all_claims().values() if claim.runs_model]

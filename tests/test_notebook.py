@@ -15,11 +15,11 @@ from ledgers import measured as invented
 from test_report import Page
 
 import anatomy_bench
-from anatomy_bench.claim import Need
-from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments import Profile
-from anatomy_bench.findings import all_claims
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.notebook import Judged, Measured
+from anatomy_bench.registry import all_claims
 from anatomy_bench.report.frames import measurement_rows
 
 HEAVY = {"torch", "transformers", "numpy", "pydantic", "matplotlib", "jinja2", "pandas", "scipy"}

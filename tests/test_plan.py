@@ -12,17 +12,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import anatomy_bench
 from anatomy_bench import cli
-from anatomy_bench.claim import Need
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.experiments import experiment_names, get_experiment
+from anatomy_bench.claim.claim import Need
 from anatomy_bench.experiments.experiment import Profile
-from anatomy_bench.findings import all_claims
-from anatomy_bench.options import Options
-from anatomy_bench.plan import needs_of
+from anatomy_bench.registry import all_claims, experiment_names, get_experiment
 from anatomy_bench.report.planned import duration_text, plan_text
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.plan import needs_of
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.corpus import load_corpus
 
 EVERY = [Need(name) for name in experiment_names()]
 
@@ -97,7 +96,10 @@ def test_operations_are_those_that_pytorch_counts(
     corpus.write_text("\n".join([load_corpus("ten").sentences[0]] * 4))  # no padding, which is not counted
     made = Run(Options(corpus=corpus, device="cpu", profile=Profile.QUICK), store=Store(tmp_path))
     vars(made)["subject"] = Subject(tiny.model(architecture), tiny.tokenizer(), name=architecture)
-    monkeypatch.setattr("anatomy_bench.experiments.recovery.load_corpus", lambda _: made.corpus)
+    monkeypatch.setattr(
+        "anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.experiment.load_corpus",
+        lambda _: made.corpus,
+    )
     (planned,) = made.plan([Need(experiment)]).measurements
     with FlopCounterMode(display=False) as counter:
         made.measure(Need(experiment))

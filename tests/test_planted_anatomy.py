@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from planted import judge, writes_for_damage, writes_with_total_zero, writing_model
 
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.findings import get_finding
-from anatomy_bench.findings.anatomical_heterogeneity.table1 import degradation_percent
+from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import degradation_percent
+from anatomy_bench.registry import get_finding
 
 S, R, INC, NA = (
     VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE, VerdictWord.NOT_APPLICABLE,

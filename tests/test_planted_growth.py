@@ -8,19 +8,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from anatomy_bench.claim import Need, VerdictWord, judge
-from anatomy_bench.conclusion import Conclusion, conclude
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.experiment import Finished, Setting
-from anatomy_bench.experiments.growth import GrowthConfig, GrowthMeasurement
-from anatomy_bench.findings import get_finding
-from anatomy_bench.growth_schedule import Trained, Training, Validation
-from anatomy_bench.measurement import Provenance, SubjectRecord, Versions
-from anatomy_bench.options import Options
-from anatomy_bench.record import from_json, to_json
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.claim.claim import Need, VerdictWord, judge
+from anatomy_bench.claim.conclusion import Conclusion, conclude
+from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import GrowthConfig, GrowthMeasurement
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
+from anatomy_bench.registry import get_experiment, get_finding
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
+from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.measurement import Provenance, SubjectRecord, Versions
+from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (
     VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE, VerdictWord.NOT_APPLICABLE,
@@ -97,7 +96,7 @@ def planted(
 
 
 def plan(config: GrowthConfig):
-    from anatomy_bench.experiments.growth import _plan
+    from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import _plan
 
     return [(name, rate, trainings) for (name, rate), trainings in _plan(config, 0).items()]
 
@@ -195,7 +194,7 @@ def test_a_single_seed_decides_nothing_that_varies():
 def test_a_completion_is_coherent_if_it_makes_a_sentence_of_the_text_and_ends(
     completion: str, ended: bool, is_coherent: bool
 ):
-    from anatomy_bench.findings.anatomical_heterogeneity.growth_estimates import coherent
+    from anatomy_bench.papers.anatomical_heterogeneity.findings.growth.estimates import coherent
 
     run = Trained(1, 1, 1, 1.0, (), (completion,), (ended,))
     assert coherent(run, ("the capital of france is",)) == is_coherent
@@ -223,7 +222,7 @@ def run_on(digest: str, store: Path) -> Run:
 
 @pytest.mark.usefixtures("tiny_growth")
 def test_a_run_goes_on_where_it_was_stopped_and_serves_every_subject(tmp_path: Path, monkeypatch):
-    from anatomy_bench.engine import growth as engine
+    from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine import training as engine
 
     begun: list[Training] = []
     whole = engine.train

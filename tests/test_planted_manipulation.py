@@ -8,17 +8,22 @@ import scipy
 import tiny
 from planted import DUMMIES, LAYERS, NO_NEIGHBOUR, gated_model, judge, unpredictable
 
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.conclusion import Conclusion, conclude
-from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.findings import get_finding
-from anatomy_bench.findings.anatomical_heterogeneity.manipulation.estimates import table4
-from anatomy_bench.findings.anatomical_heterogeneity.table1 import categories
-from anatomy_bench.layer_sets import PAPER_ANTI_LAYERS, PAPER_REDUNDANT, interior_size, random_interior
-from anatomy_bench.measurement import SubjectRecord
-from anatomy_bench.record import from_json, to_json
-from anatomy_bench.strategies import nearest_others
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.claim.conclusion import Conclusion, conclude
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import (
+    PAPER_ANTI_LAYERS,
+    PAPER_REDUNDANT,
+    interior_size,
+    random_interior,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.strategies import nearest_others
+from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimates import table4
+from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories
+from anatomy_bench.registry import get_experiment, get_finding
+from anatomy_bench.values.measurement import SubjectRecord
+from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (
     VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE, VerdictWord.NOT_APPLICABLE,
@@ -248,9 +253,9 @@ def test_the_seed_decides_random_sets_and_noises_and_nothing_else():
 
 
 def test_a_measurement_survives_json(tmp_path: Path):
-    from anatomy_bench.claim import Need
-    from anatomy_bench.options import Options
-    from anatomy_bench.run import Run
+    from anatomy_bench.claim.claim import Need
+    from anatomy_bench.run.options import Options
+    from anatomy_bench.run.run import Run
 
     tiny.save(tmp_path, tiny.model("opt", layers=4))
     measured = Run(Options(model=str(tmp_path), device="cpu", allow_untrained=True)).measure(Need("manipulation"))

@@ -8,16 +8,16 @@ import pytest
 import tiny
 from planted import LAYERS, explained_model, judge, mispredicted_model, woven_model
 
-from anatomy_bench.claim import Need, Verdict, VerdictWord
-from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.predictability import chosen_layers
-from anatomy_bench.findings import get_finding
-from anatomy_bench.findings.anatomical_heterogeneity.r2_paradox import TABLE_2
-from anatomy_bench.options import Options
-from anatomy_bench.ridge import layer_coefficients
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Need, Verdict, VerdictWord
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment import chosen_layers
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import layer_coefficients
+from anatomy_bench.papers.anatomical_heterogeneity.findings.predictability.r2_paradox import TABLE_2
+from anatomy_bench.registry import get_experiment, get_finding
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
 
 FINDING = get_finding("predictability")
 CLAIMS = [claim.id for claim in FINDING.claims]

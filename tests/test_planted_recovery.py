@@ -7,22 +7,21 @@ import numpy as np
 import pytest
 import tiny
 
-from anatomy_bench.budget import recovery_budget
-from anatomy_bench.claim import Need, NotApplicable, Verdict, VerdictWord, judge
-from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments import Profile, get_experiment
-from anatomy_bench.experiments.experiment import Finished, Setting
-from anatomy_bench.findings import all_claims, get_finding
-from anatomy_bench.findings.anatomical_heterogeneity.recovery import table5
-from anatomy_bench.findings.anatomical_heterogeneity.table1 import degradation_percent
-from anatomy_bench.interventions import Intact
-from anatomy_bench.layer_sets import PAPER_RECOVERY, recovery_layers
-from anatomy_bench.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
-from anatomy_bench.options import Options
-from anatomy_bench.record import from_json, to_json
-from anatomy_bench.recovery_curves import RecoveryUnit, TrainedLayer
-from anatomy_bench.run import Run
-from anatomy_bench.scored import SentenceScores
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Need, NotApplicable, Verdict, VerdictWord, judge
+from anatomy_bench.engine.interventions import Intact
+from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import PAPER_RECOVERY, recovery_layers
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
+from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery import table5
+from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery.budget import recovery_budget
+from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import degradation_percent
+from anatomy_bench.registry import all_claims, get_experiment, get_finding
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.values.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
+from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (
     VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE, VerdictWord.NOT_APPLICABLE,

@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import judge, woven_model
 
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.conclusion import Conclusion, conclude
-from anatomy_bench.experiments.structure import (
+from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.claim.conclusion import Conclusion, conclude
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import (
     ComponentUnit,
     InnerProducts,
     component_structure,
     correlations_of_neighbours,
     delta_products,
 )
-from anatomy_bench.findings import get_finding
+from anatomy_bench.registry import get_finding
 
 FINDING = get_finding("delta-correlation")
 CLAIMS = [claim.id for claim in FINDING.claims]

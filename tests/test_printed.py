@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.papers.printed import Printed, common
+from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.claim.printed import Printed, common
 
 true_values = st.fractions(min_value=-1000, max_value=1000, max_denominator=10**6)
 places = st.integers(min_value=0, max_value=4)

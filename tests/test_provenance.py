@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import anatomy_bench
-from anatomy_bench import provenance
-from anatomy_bench.experiments import experiment_names
+from anatomy_bench.registry import experiment_names
+from anatomy_bench.run import provenance
 
 PACKAGE = Path(anatomy_bench.__file__).parent
 

@@ -22,9 +22,9 @@ from claim_runs import (
 )
 from crashes import untimed
 
-from anatomy_bench.findings import all_claims, get_finding
-from anatomy_bench.ledger import read_ledger
-from anatomy_bench.option_help import HELP
+from anatomy_bench.registry import all_claims, get_finding
+from anatomy_bench.run.ledger import read_ledger
+from anatomy_bench.run.option_help import HELP
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic", "matplotlib", "jinja2"}
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anatomy_bench.claim import NumericalError, Verdict, VerdictWord
-from anatomy_bench.interval import Interval
-from anatomy_bench.interventions import Intact, NeighbourAverage, Skip
-from anatomy_bench.record import from_data, from_json, json_schema, to_data, to_json
-from anatomy_bench.scored import SentenceScores, Variant
+from anatomy_bench.claim.claim import NumericalError, Verdict, VerdictWord
+from anatomy_bench.engine.interventions import Intact, NeighbourAverage, Skip
+from anatomy_bench.experiments.scored import SentenceScores, Variant
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.record import from_data, from_json, json_schema, to_data, to_json
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
 

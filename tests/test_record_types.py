@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import anatomy_bench
-from anatomy_bench.interval import Interval
-from anatomy_bench.ledger import KeptMeasurement
-from anatomy_bench.record import Record, from_data, from_json, to_data, to_json
-from anatomy_bench.store import StoredJob
-from anatomy_bench.strategies import _OnLayers
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.strategies import _OnLayers
+from anatomy_bench.run.ledger import KeptMeasurement
+from anatomy_bench.run.store import StoredJob
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.record import Record, from_data, from_json, to_data, to_json
 
 HEAVY = ("anatomy_bench.engine", "anatomy_bench.subject", "anatomy_bench.pytest_plugin")
 """Modules that define no records and load torch or pytest."""

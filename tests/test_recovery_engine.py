@@ -8,11 +8,12 @@ import tiny
 import torch
 from test_sweep import stack_of, subject_of, unchanged
 
-from anatomy_bench.engine import head, recovery
-from anatomy_bench.engine.recovery import recover
-from anatomy_bench.engine.recovery_plain import recover_plainly
-from anatomy_bench.gaussian_noise import GaussianNoise
-from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
+from anatomy_bench.engine import head
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import Optimiser, TrainedLayer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine import batched as recovery
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.batched import recover
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.plain import recover_plainly
 
 # Ten times the paper's rate, so that six steps move the loss by up to two parts in a hundred; rounding, which Adam
 # passes on undiminished, leaves some parts in 10⁷.

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from ledgers import hostile, ledger, renamed
 
-from anatomy_bench.ledger import Ledger
 from anatomy_bench.report.atlas import make_atlas
 from anatomy_bench.report.atlas_pages import atlas_html
 from anatomy_bench.report.atlas_profiles import profiles_figure
 from anatomy_bench.report.html import html_report
+from anatomy_bench.run.ledger import Ledger
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (390, 850, 1280)

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from anatomy_bench.ridge import (
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import (
     READINGS,
     Reading,
     depth_features,

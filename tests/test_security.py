@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import anatomy_bench
-from anatomy_bench.claim import Need
-from anatomy_bench.errors import UnfitModelError, UsageError
-from anatomy_bench.expected import EXPECTED_FOLDER, expected_path
+from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.locations import cache_folder
+from anatomy_bench.claim.claim import Need
 from anatomy_bench.experiments.experiment import Finished
-from anatomy_bench.inventory import Selection, prune_store, take_inventory, verify_store
-from anatomy_bench.ledger import read_ledger, write_ledger
-from anatomy_bench.locations import cache_folder
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
-from anatomy_bench.scored import SentenceScores
-from anatomy_bench.store import Store
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.run.expected import EXPECTED_FOLDER, expected_path
+from anatomy_bench.run.inventory import Selection, prune_store, take_inventory, verify_store
+from anatomy_bench.run.ledger import read_ledger, write_ledger
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
 
 PACKAGE = Path(anatomy_bench.__file__).parent
 UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "joblib", "yaml"}

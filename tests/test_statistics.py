@@ -6,10 +6,10 @@ import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy_bench.findings.anatomical_heterogeneity.draws import mean_contrast
-from anatomy_bench.findings.anatomical_heterogeneity.growth_estimates import mean_over_seeds
-from anatomy_bench.measurement import generator
-from anatomy_bench.statistics import (
+from anatomy_bench.papers.anatomical_heterogeneity.findings.draws import mean_contrast
+from anatomy_bench.papers.anatomical_heterogeneity.findings.growth.estimates import mean_over_seeds
+from anatomy_bench.values.randomness import generator
+from anatomy_bench.values.statistics import (
     PairedBootstrap,
     block_bootstrap_mean,
     partial_rank_correlation,

@@ -15,16 +15,16 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy_bench import provenance
-from anatomy_bench.claim import Need
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.errors import UsageError
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Need
 from anatomy_bench.experiments.experiment import Finished
-from anatomy_bench.measurement import Measurement
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
-from anatomy_bench.scored import SentenceScores
-from anatomy_bench.store import Store
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.run import provenance
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
+from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.measurement import Measurement
 
 KEY = {"experiment": "ablation", "subject": "abc", "units": [{"kind": "skip", "layer": 3}, {"kind": "intact"}]}
 FINISHED = (Finished(SentenceScores((1.5, 2.25)), 0.5), Finished(SentenceScores((1.0,)), 0.25))
@@ -197,7 +197,9 @@ def test_keys_do_not_differ_with_what_does_not_determine_a_result(tiny_folder: P
 def test_a_second_run_measures_nothing(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
     first = Run(options, store=Store(tmp_path)).measure(Need("ablation"))
-    monkeypatch.setattr("anatomy_bench.experiments.ablation.Ablation.run", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        "anatomy_bench.experiments.ablation.experiment.Ablation.run", lambda *_: pytest.fail("measured again")
+    )
     assert Run(options, store=Store(tmp_path)).measure(Need("ablation")) == first
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from anatomy_bench import cli
 from anatomy_bench.experiments.experiment import Finished
-from anatomy_bench.inventory import Selection, prune_store, take_inventory
-from anatomy_bench.provenance import code_digest
-from anatomy_bench.scored import SentenceScores
-from anatomy_bench.store import Store, file_of
+from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.run.inventory import Selection, prune_store, take_inventory
+from anatomy_bench.run.provenance import code_digest
+from anatomy_bench.run.store import Store, file_of
 
 DAY = 86_400
 RunStore = Callable[..., str]

@@ -13,8 +13,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 
 from anatomy_bench.engine.matrices import noise_like, with_magnitudes_of
-from anatomy_bench.record import from_data, to_data
-from anatomy_bench.strategies import (
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.strategies import (
     Blend,
     Clone,
     LowRankBlend,
@@ -25,6 +24,7 @@ from anatomy_bench.strategies import (
     writes_residual,
 )
 from anatomy_bench.subject import Subject
+from anatomy_bench.values.record import from_data, to_data
 
 LAYERS = 7
 SET = (0, 3, 4)

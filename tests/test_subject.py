@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, OpenAIGPTConfig, OpenAIGPTLMHeadModel, PreTrainedTokenizerFast
 
-from anatomy_bench.corpus import load_corpus
-from anatomy_bench.errors import UnfitModelError, UsageError
-from anatomy_bench.interventions import Intact
+from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.subject import Subject, load_subject, resolve_source
 from anatomy_bench.subject.digest import subject_digest
 from anatomy_bench.subject.loading import Permissions
+from anatomy_bench.values.corpus import load_corpus
 
 UNTRAINED = Permissions(untrained=True)
 LLAMA_COMPONENTS = {

@@ -12,10 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anatomy_bench.engine import head, naive, sweep
+from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.interventions import Intact, Intervention, NeighbourAverage, Predicted, Skip
-from anatomy_bench.ridge import READINGS
-from anatomy_bench.strategies import Blend, Clone, LowRankBlend, Noise, Scale, SkipAll
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.strategies import (
+    Blend,
+    Clone,
+    LowRankBlend,
+    Noise,
+    Scale,
+    SkipAll,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import READINGS
 from anatomy_bench.subject import Subject
 
 # Both sides compute in float32, with sums in another order: one part in 10⁷ a rounding, and some hundred

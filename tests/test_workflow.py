@@ -12,7 +12,7 @@ import tiny
 import yaml
 
 import anatomy_bench
-from anatomy_bench.option_help import HELP
+from anatomy_bench.run.option_help import HELP
 
 ROOT = Path(anatomy_bench.__file__).parent.parent
 PATH = ROOT / ".github" / "workflows" / "replicate.yml"

@@ -28,7 +28,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from anatomy_bench.corpus import load_corpus
+from anatomy_bench.values.corpus import load_corpus
 
 logging.disable_progress_bar()
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anatomy_bench.engine.limits import TOKENS_PER_HEAD_CALL
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.limits import TOKENS_PER_HEAD_CALL
 
 _TOKENS_PER_SOFTMAX = 8
 """Positions whose logits are worked on at the same time: those of more leave a processor's cache between two steps."""

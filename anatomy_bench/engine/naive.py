@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from anatomy_bench.base.progress import Progress, SilentProgress
+from anatomy_bench.engine.interventions import Intervention
 from anatomy_bench.engine.stack import LayerStack
-from anatomy_bench.interventions import Intervention
-from anatomy_bench.progress import Progress, SilentProgress
 
 
 def sentence_nll_nats(model: Any, sentence: Sequence[int]) -> float:

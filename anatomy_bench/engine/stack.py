@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anatomy_bench.errors import UnfitModelError
-from anatomy_bench.interventions import Intervention
+from anatomy_bench.base.errors import UnfitModelError
+from anatomy_bench.engine.interventions import Intervention
 
 Forward = Callable[..., Any]
 

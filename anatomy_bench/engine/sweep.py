@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from anatomy_bench.base.progress import Advance, Progress, SilentProgress
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.head import target_nll_nats, without_logits
+from anatomy_bench.engine.interventions import Intact, Intervention, Skip
+from anatomy_bench.engine.limits import TOKENS_PER_CALL, TOKENS_PER_WALK, VARIANTS_PER_WALK
 from anatomy_bench.engine.memory import in_pieces_that_fit
 from anatomy_bench.engine.rows import WALK_PRICE_TOKENS, Padded, batches_of_like_length, joined, pad
 from anatomy_bench.engine.stack import Forward, LayerStack, hidden_input
-from anatomy_bench.interventions import Intact, Intervention, Skip, change_of
-from anatomy_bench.limits import TOKENS_PER_CALL, TOKENS_PER_WALK, VARIANTS_PER_WALK
-from anatomy_bench.progress import Advance, Progress, SilentProgress
 
 _CLEAN = Intact()
 
@@ -123,7 +123,7 @@ class _Walk:
         touching = [variant for variant in self._variants if index in variant.touched]
         changes: dict[Intervention, list[Intervention]] = {}
         for variant in touching:
-            changes.setdefault(change_of(variant, index, len(self._stack.layers)), []).append(variant)
+            changes.setdefault(variant.at(index, len(self._stack.layers)), []).append(variant)
 
         def walked(*args: Any, **kwargs: Any) -> Any:
             if self._inside_layer:  # functional_call comes back to the layer through its own forward

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from anatomy_bench.corpus import Corpus
-from anatomy_bench.cost import Cost, ModelSize
-from anatomy_bench.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
-from anatomy_bench.progress import Progress
-from anatomy_bench.record import Record, RecordKind
+from anatomy_bench.base.progress import Progress
+from anatomy_bench.engine.cost import Cost, ModelSize
+from anatomy_bench.values.corpus import Corpus
+from anatomy_bench.values.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
+from anatomy_bench.values.record import Record, RecordKind
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anatomy_bench.claim import Verdict
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.errors import UsageError
-from anatomy_bench.experiments import experiment_names, get_experiment
-from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
-from anatomy_bench.measurement import Provenance, SubjectRecord
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Verdict
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.registry import experiment_names, get_experiment
 from anatomy_bench.report.repeating import run_command
+from anatomy_bench.run.ledger import JudgedClaim, JudgedFinding, Ledger
+from anatomy_bench.values.measurement import Provenance, SubjectRecord
 
 NOT_JUDGED = "not judged"
 

@@ -5,15 +5,16 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from anatomy_bench.atomic import write_atomically
-from anatomy_bench.claim import Kind, Verdict
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.base.atomic import write_atomically
+from anatomy_bench.claim.claim import Kind, Verdict
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.claim.quantities import measured_text
 from anatomy_bench.report.atlas import NOT_JUDGED, Atlas, FindingRow, model_facts
 from anatomy_bench.report.atlas_profiles import profiles_figure
 from anatomy_bench.report.figures import Figure
 from anatomy_bench.report.markdown import escaped
 from anatomy_bench.report.page import render, symbol
+from anatomy_bench.values.quantities import quantity
 
 
 def write_atlas(atlas: Atlas, folder: Path) -> tuple[Path, ...]:

@@ -4,26 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anatomy_bench import papers
-from anatomy_bench.claim import Need
-from anatomy_bench.experiments.ablation import AblationMeasurement
-from anatomy_bench.findings import all_findings
-from anatomy_bench.interval import Interval
-from anatomy_bench.quantities import interval_text, quantity
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
+from anatomy_bench.registry import all_papers
 from anatomy_bench.report.atlas import Atlas, Model
-from anatomy_bench.report.figures import Figure
-from anatomy_bench.report.figures.drawing import (
-    MARKERS,
-    PUBLISHED,
-    REFERENCE,
-    SERIES,
-    brief,
-    draw,
-    finite,
-    legend,
-    signed_log,
-)
-from anatomy_bench.report.figures.importance_hierarchy import published_degradation
+from anatomy_bench.report.drawing import MARKERS, PUBLISHED, REFERENCE, SERIES, brief, draw, finite, legend, signed_log
+from anatomy_bench.report.figures import Figure, published_degradation
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.quantities import interval_text, quantity
 
 _PANELS = (("neighbour_average", "averaged away, as in the paper"), ("skip", "skipped"))
 _LINES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
@@ -105,9 +93,9 @@ def _profile(model: Model) -> Profile | None:
 
 def _published(atlas: Atlas) -> dict[float, float]:
     """The paper's own profile by relative depth, if a finding of a paper that has one is shown."""
-    known = {finding.paper for finding in all_findings()}
+    known = all_papers()
     for paper in dict.fromkeys(row.finding.paper for row in atlas.findings if row.finding.paper in known):
-        numbers = papers.load(paper)
+        numbers = known[paper].published
         if "ablation" in numbers:
             count = numbers["ablation"]["layer_count"]
             found = published_degradation(numbers, count)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anatomy_bench.errors import UsageError
-from anatomy_bench.quantities import quantity
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.values.quantities import quantity
 
 SCALING = "scaling"
 HEADERS = ("way", "seconds", "times as fast", "10⁹ operations", "10⁹ operations/s", "of plain products", "peak MB")

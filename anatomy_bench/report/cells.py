@@ -1,14 +1,14 @@
 """Results as a notebook's cell shows them: tables and figures in the style of the pages."""
 
-from anatomy_bench.claim import Finding, Need
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.findings import all_findings
-from anatomy_bench.ledger import JudgedFinding, KeptMeasurement, Ledger, make_ledger
-from anatomy_bench.measurement import Measurement
-from anatomy_bench.options import Options
+from anatomy_bench.claim.claim import Finding, Need
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.registry import all_findings
 from anatomy_bench.report.figures import Figure, figures_of
 from anatomy_bench.report.page import measurement_name, render, style
 from anatomy_bench.report.why import why
+from anatomy_bench.run.ledger import JudgedFinding, KeptMeasurement, Ledger, make_ledger
+from anatomy_bench.run.options import Options
+from anatomy_bench.values.measurement import Measurement
 
 
 def measurement_cell(need: Need, measurement: Measurement) -> str:

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anatomy_bench.claim import Verdict
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
-from anatomy_bench.quantities import measured_text, quantity
-from anatomy_bench.record import Record
+from anatomy_bench.claim.claim import Verdict
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.claim.quantities import measured_text
 from anatomy_bench.report.terminal import WIDTH, printable, subject_lines, text_console, verdict_text
+from anatomy_bench.run.ledger import JudgedClaim, JudgedFinding, Ledger
+from anatomy_bench.values.quantities import quantity
+from anatomy_bench.values.record import Record
 
 SCHEMA = "anatomy_bench/comparison/1"
 _COLUMNS = (40, 29, 29)

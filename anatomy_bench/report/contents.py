@@ -4,10 +4,9 @@ import json
 from itertools import groupby
 from typing import Any
 
-from anatomy_bench import papers
-from anatomy_bench.claim import Claim, Kind
-from anatomy_bench.findings import all_findings
-from anatomy_bench.quantities import quantity
+from anatomy_bench.claim.claim import Claim, Kind
+from anatomy_bench.registry import all_findings, get_paper
+from anatomy_bench.values.quantities import quantity
 
 
 def contents_json() -> str:
@@ -24,8 +23,7 @@ def contents_text() -> str:
     """Papers, their findings in the paper's order, each with its claims."""
     parts: list[str] = []
     for paper, findings in groupby(all_findings(), key=lambda finding: finding.paper):
-        told = papers.load(paper)
-        parts.append(f"{told['title']} (arXiv {told['arxiv']})")
+        parts.append(get_paper(paper).citation)
         parts += [
             "\n".join([f"{finding.title} ({finding.place})", *(_lines(claim) for claim in finding.claims)])
             for finding in findings

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from anatomy_bench.errors import UsageError
-from anatomy_bench.interval import Interval
-from anatomy_bench.ledger import Ledger
-from anatomy_bench.measurement import Measurement
-from anatomy_bench.record import Record
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.run.ledger import Ledger
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.record import Record
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anatomy_bench import papers
-from anatomy_bench.claim import Kind
-from anatomy_bench.findings import all_findings
-from anatomy_bench.ledger import JudgedClaim, JudgedFinding, Ledger
+from anatomy_bench.claim.claim import Kind
+from anatomy_bench.registry import all_papers
 from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.figures import Figure, figures_of
 from anatomy_bench.report.page import measurement_facts, measurement_name, render
@@ -14,6 +12,7 @@ from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.scaling import scaling
 from anatomy_bench.report.why import why
+from anatomy_bench.run.ledger import JudgedClaim, JudgedFinding, Ledger
 
 
 @dataclass(frozen=True)
@@ -104,10 +103,8 @@ def _section(ledger: Ledger, finding: JudgedFinding, number: int) -> _Section:
 
 
 def _paper(finding: JudgedFinding) -> str:
-    if finding.paper not in {each.paper for each in all_findings()}:
-        return finding.paper
-    paper = papers.load(finding.paper)
-    return f"{paper['title']}, arXiv {paper['arxiv']}"
+    paper = all_papers().get(finding.paper)
+    return paper.citation if paper else finding.paper
 
 
 def _anchor(number: int) -> str:

@@ -2,13 +2,14 @@
 
 from tabulate import tabulate
 
-from anatomy_bench.claim import Kind
-from anatomy_bench.ledger import JudgedFinding, Ledger
-from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.claim.claim import Kind
+from anatomy_bench.claim.quantities import measured_text
 from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.why import why
+from anatomy_bench.run.ledger import JudgedFinding, Ledger
+from anatomy_bench.values.quantities import quantity
 
 
 def markdown_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:

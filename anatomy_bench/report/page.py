@@ -9,10 +9,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from anatomy_bench.claim import VerdictWord
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.ledger import KeptMeasurement
-from anatomy_bench.quantities import interval_text, measured_text, quantity
+from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.run.ledger import KeptMeasurement
+from anatomy_bench.values.quantities import interval_text, quantity
 
 _SYMBOLS: dict[str, str] = {
     VerdictWord.SUPPORTED.value: "✓",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from anatomy_bench.plan import Plan, Planned
+from anatomy_bench.run.plan import Plan, Planned
 
 _MINUTE, _HOUR = 60, 3600
 _GIGA = 10**9

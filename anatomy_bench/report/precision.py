@@ -1,8 +1,8 @@
 """What a report says of its own arithmetic."""
 
-from anatomy_bench.experiments.noise_floor import NoiseFloorMeasurement
-from anatomy_bench.ledger import Ledger
-from anatomy_bench.numerical_error import NOISE_FLOOR
+from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
+from anatomy_bench.run.ledger import Ledger
+from anatomy_bench.run.numerical_error import NOISE_FLOOR
 
 
 def precision(ledger: Ledger) -> str:

@@ -2,7 +2,7 @@
 
 import math
 
-from anatomy_bench.claim import Claim, Verdict
+from anatomy_bench.claim.claim import Claim, Verdict
 
 
 def properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:

@@ -2,7 +2,7 @@
 
 import shlex
 
-from anatomy_bench.ledger import JudgedFinding, Ledger
+from anatomy_bench.run.ledger import JudgedFinding, Ledger
 
 
 def run_command(ledger: Ledger) -> str:

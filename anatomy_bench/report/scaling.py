@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anatomy_bench.quantities import quantity
 from anatomy_bench.report.benchmarks import Benchmark, Benchmarks
+from anatomy_bench.report.drawing import MARKERS, SERIES, draw, legend, log_scale
 from anatomy_bench.report.figures import Figure
-from anatomy_bench.report.figures.drawing import MARKERS, SERIES, draw, legend, log_scale
+from anatomy_bench.values.quantities import quantity
 
 
 def scaling(benchmarks: Benchmarks) -> Figure | None:

@@ -10,11 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from anatomy_bench.claim import Kind, VerdictWord
-from anatomy_bench.expected import Outcome
-from anatomy_bench.ledger import JudgedClaim, JudgedFinding
-from anatomy_bench.measurement import SubjectRecord
-from anatomy_bench.quantities import measured_text, quantity
+from anatomy_bench.claim.claim import Kind, VerdictWord
+from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.run.expected import Outcome
+from anatomy_bench.run.ledger import JudgedClaim, JudgedFinding
+from anatomy_bench.values.measurement import SubjectRecord
+from anatomy_bench.values.quantities import quantity
 
 WIDTH = 100
 _COLUMNS: tuple[tuple[int, JustifyMethod], ...] = ((45, "left"), (9, "right"), (27, "right"), (15, "left"))

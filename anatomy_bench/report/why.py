@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from anatomy_bench.claim import Kind, VerdictWord
-from anatomy_bench.conclusion import Conclusion
-from anatomy_bench.ledger import JudgedClaim, JudgedFinding
-from anatomy_bench.quantities import measured_text
+from anatomy_bench.claim.claim import Kind, VerdictWord
+from anatomy_bench.claim.conclusion import Conclusion
+from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.run.ledger import JudgedClaim, JudgedFinding
 
 
 def why(finding: JudgedFinding) -> str:

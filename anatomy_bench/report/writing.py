@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from anatomy_bench.atomic import write_atomically
-from anatomy_bench.ledger import LEDGER_FILE, Ledger, write_ledger
+from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.report.benchmarks import Benchmarks
 from anatomy_bench.report.markdown import markdown_report
+from anatomy_bench.run.ledger import LEDGER_FILE, Ledger, write_ledger
 
 
 def write_report(ledger: Ledger, folder: Path, benchmarks: Benchmarks | None = None) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from anatomy_bench.errors import UnfitModelError
+from anatomy_bench.base.errors import UnfitModelError
 
 LEAST_LAYERS = 3
 _FUSED = re.compile(r"qkv|c_attn|query_key_value|W_pack|gate_up|Wqkv")

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from anatomy_bench.corpus import DEFAULT_CORPUS, load_corpus
-from anatomy_bench.errors import UnfitModelError
-from anatomy_bench.interventions import Intact
+from anatomy_bench.base.errors import UnfitModelError
+from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.subject.subject import Subject
+from anatomy_bench.values.corpus import DEFAULT_CORPUS, load_corpus
 
 _CAUSALITY_TOLERANCE = 1e-4
 """Largest share of the logits' range by which a later token may move an earlier logit: rounding, no more."""

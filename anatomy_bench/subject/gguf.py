@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from anatomy_bench.atomic import folder_atomically
-from anatomy_bench.errors import UnfitModelError, UsageError
-from anatomy_bench.locations import cache_folder
+from anatomy_bench.base.atomic import folder_atomically
+from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.locations import cache_folder
 
 
 def converted(gguf_file: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from anatomy_bench.errors import UnfitModelError, UsageError
+from anatomy_bench.base.errors import UnfitModelError, UsageError
 from anatomy_bench.subject.fitness import check_fitness, check_loading
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source

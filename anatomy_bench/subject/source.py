@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from anatomy_bench.errors import UnfitModelError, UsageError
+from anatomy_bench.base.errors import UnfitModelError, UsageError
 
 BUNDLED = "bundled"
 BUNDLED_NOTE = (

@@ -10,20 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anatomy_bench.corpus import Corpus
-from anatomy_bench.cost import ModelSize
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine import naive
+from anatomy_bench.engine.cost import ModelSize
+from anatomy_bench.engine.interventions import Intervention, is_matrix
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
-from anatomy_bench.errors import UsageError
-from anatomy_bench.gaussian_noise import GaussianNoise
-from anatomy_bench.interventions import Intervention
-from anatomy_bench.measurement import CorpusRecord, SubjectRecord
-from anatomy_bench.progress import Progress
-from anatomy_bench.recovery_curves import Optimiser, TrainedLayer
-from anatomy_bench.strategies import is_matrix
 from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
 from anatomy_bench.subject.digest import subject_digest
+from anatomy_bench.values.corpus import Corpus
+from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
 
 
 class Subject:
@@ -167,7 +164,7 @@ class Subject:
 
         All in one walk over the layers (`engine/sweep.py`); one at a time where the architecture cannot be walked.
         """
-        if self._can_walk:
+        if self.can_be_walked:
             return sweep(self.stack, sentences, interventions, progress)
         return naive.scores(self.stack, sentences, interventions, progress)
 
@@ -190,26 +187,9 @@ class Subject:
             stack = LayerStack(model, find_decoder_layers(model, len(self.layers)))
         return naive.scores(stack, sentences, interventions, progress)
 
-    def recover(
-        self,
-        batches: Sequence[Sequence[Sequence[int]]],
-        scored: Sequence[Sequence[int]],
-        starts: Sequence[GaussianNoise],
-        optimiser: Optimiser,
-        progress: Progress | None = None,
-    ) -> dict[GaussianNoise, TrainedLayer]:
-        """Train noised layers, each alone, on batches of tokenised sentences; score others before and after each step.
-
-        All in one loop (`engine/recovery.py`); one at a time where the architecture cannot be walked.
-        """
-        from anatomy_bench.engine.recovery import recover
-        from anatomy_bench.engine.recovery_plain import recover_plainly
-
-        train = recover if self._can_walk else recover_plainly
-        return train(self.stack, batches, scored, starts, optimiser, progress=progress)
-
     @cached_property
-    def _can_walk(self) -> bool:
+    def can_be_walked(self) -> bool:
+        """Whether many changed copies of the sentences can share the calls of its layers (`engine/sweep.py`)."""
         return can_walk(self.stack)
 
     @contextmanager

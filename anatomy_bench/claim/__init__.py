@@ -1,0 +1,1 @@
+"""Claims, the numbers that papers print, and what verdicts add up to."""

@@ -1,0 +1,58 @@
+"""What the verdicts on the claims of a finding add up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from anatomy_bench.claim.claim import Finding, Kind, Verdict, VerdictWord
+
+
+class Conclusion(StrEnum):
+    """What the claims of one finding add up to."""
+
+    REPRODUCED = "reproduced"
+    EXPLAINED_BY_CONTROL = "explained by its control"
+    PARTLY_REPRODUCED = "partly reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """How often each word was said, among the claims that could be asked."""
+
+    words: list[VerdictWord] = field(default_factory=list[VerdictWord])
+
+    def all(self, word: VerdictWord) -> bool:
+        return bool(self.words) and all(each is word for each in self.words)
+
+    def any(self, word: VerdictWord) -> bool:
+        return any(each is word for each in self.words)
+
+
+def conclude(finding: Finding, verdicts: Sequence[Verdict]) -> Conclusion:
+    """What the verdicts on a finding's claims add up to.
+
+    Consistency claims count as the paper's report, like replications. A finding
+    whose numbers hold and one of whose controls is refuted is explained by that control.
+    """
+    word_of = {verdict.claim: verdict.word for verdict in verdicts}
+    asked = [
+        (claim.kind, word_of[claim.id])
+        for claim in finding.claims
+        if word_of.get(claim.id, VerdictWord.NOT_APPLICABLE) is not VerdictWord.NOT_APPLICABLE
+    ]
+    reported = _Tally([word for kind, word in asked if kind is not Kind.CONTROL])
+    controls = _Tally([word for kind, word in asked if kind is Kind.CONTROL])
+    if not reported.words:
+        return Conclusion.NOT_APPLICABLE
+    if reported.all(VerdictWord.SUPPORTED):
+        if controls.any(VerdictWord.REFUTED):
+            return Conclusion.EXPLAINED_BY_CONTROL
+        if controls.any(VerdictWord.INCONCLUSIVE):
+            return Conclusion.INCONCLUSIVE
+        return Conclusion.REPRODUCED
+    if reported.any(VerdictWord.SUPPORTED):
+        return Conclusion.PARTLY_REPRODUCED
+    return Conclusion.NOT_REPRODUCED if reported.any(VerdictWord.REFUTED) else Conclusion.INCONCLUSIVE

@@ -1,0 +1,163 @@
+"""What a job costs, before it is done: operations and memory, by arithmetic on the sizes of model and text.
+
+Operations are those of matrix products, two to a multiply-add. Bytes are what is taken at the peak beside the
+model's own weights; each function says what it counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anatomy_bench.engine.interventions import Intervention, Skip
+from anatomy_bench.engine.limits import (
+    COLUMNS_PER_PRODUCT,
+    TOKENS_PER_CALL,
+    TOKENS_PER_HEAD_CALL,
+    TOKENS_PER_TRAINING_WALK,
+    TOKENS_PER_WALK,
+)
+from anatomy_bench.values.measurement import CorpusRecord
+
+FLOAT32_BYTES = 4
+FLOAT64_BYTES = 8
+
+WORKSPACE_BYTES = 1 << 26
+"""What libraries take when they are first used, and products to work in; beside what is counted."""
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Sizes of a subject.
+
+    Attributes:
+        layers: decoder layers.
+        layer_parameters: of the largest of them.
+        largest_matrix: parameters of the largest matrix in a layer.
+        width: of the residual stream.
+        widest: of any matrix in a layer, the feed-forward block's inner width as a rule.
+        vocabulary: rows of the head.
+        parameters: of the whole model.
+        bytes_per_parameter: in memory.
+        device: kind of device.
+    """
+
+    layers: int
+    layer_parameters: int
+    largest_matrix: int
+    width: int
+    widest: int
+    vocabulary: int
+    parameters: int
+    bytes_per_parameter: int
+    device: str
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of the whole model."""
+        return self.parameters * self.bytes_per_parameter
+
+    def pass_flops(self, layers: int, tokens: int) -> int:
+        """Of tokens that pass so many layers."""
+        return 2 * layers * self.layer_parameters * tokens
+
+    def head_flops(self, tokens: int) -> int:
+        """Of the logits of so many tokens."""
+        return 2 * self.vocabulary * self.width * tokens
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job costs.
+
+    Attributes:
+        flops: floating-point operations of its matrix products.
+        bytes: at the peak, beside the model's weights.
+    """
+
+    flops: int
+    bytes: int
+
+
+def sweep_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: CorpusRecord) -> Cost:
+    """Of scoring interventions in one sweep.
+
+    Operations: of the clean stream and of each copy from the first layer that it touches, and the head's of all.
+    Memory: the streams before and after a layer, one call of a layer, one layer's weights three times in float32
+    while they are changed, and a chunk of logits.
+    """
+    changed = [each for each in interventions if each.touched]
+    copies = 1 + len(changed)
+    passed = size.layers + sum(_passed_layers(each, size.layers) for each in changed)
+    tokens = min(TOKENS_PER_WALK, copies * _padded_tokens(corpus))
+    call_tokens = min(tokens, max(TOKENS_PER_CALL[size.device], *corpus.sentence_tokens))
+    streams = 2 * tokens * size.width * size.bytes_per_parameter
+    call = call_tokens * (6 * size.width + 4 * size.widest) * size.bytes_per_parameter
+    weights = 3 * size.layer_parameters * FLOAT32_BYTES
+    flops = size.pass_flops(passed, corpus.tokens) + size.head_flops(copies * corpus.tokens)
+    return Cost(flops, streams + call + weights + _logits_bytes(size, tokens))
+
+
+def plain_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: CorpusRecord) -> Cost:
+    """Of plain forward passes in float32, a sentence and a variant at a time.
+
+    Memory: the checkpoint once more where the subject is of another precision, one layer changed, and one
+    sentence's logits.
+    """
+    longest = max(corpus.sentence_tokens)
+    again = 0 if size.bytes_per_parameter == FLOAT32_BYTES else size.parameters * FLOAT32_BYTES
+    tokens = len(interventions) * corpus.tokens
+    return Cost(
+        size.pass_flops(size.layers, tokens) + size.head_flops(tokens),
+        again + 3 * size.layer_parameters * FLOAT32_BYTES + _logits_bytes(size, longest),
+    )
+
+
+def training_cost(
+    layers: Sequence[int], steps: int, batch_sentences: int, size: ModelSize, corpus: CorpusRecord
+) -> Cost:
+    """Of training noised layers in one loop, and scoring the corpus after every step.
+
+    Sentences of the training text count as the corpus' do. Operations of a step: each copy's rows pass their own
+    layer and the later ones forth and back, with the gradient of its own weights; the clean stream passes the model
+    once; the scored text passes forth alone. Memory: of each copy its weights, their gradient and two moments in
+    float32, the clean streams at each of the layers, and what is kept for the way back.
+    """
+    trained = batch_sentences * corpus.tokens // corpus.sentences
+    later = sum(size.layers - layer for layer in layers)
+    step = (
+        size.pass_flops(size.layers, trained)
+        + size.pass_flops(2 * later + len(layers), trained)
+        + size.head_flops(2 * len(layers) * trained)
+        + size.pass_flops(later, corpus.tokens)
+        + size.head_flops(len(layers) * corpus.tokens)
+    )
+    rows = min(TOKENS_PER_TRAINING_WALK, len(layers) * trained)
+    copies = 4 * len(layers) * size.layer_parameters * FLOAT32_BYTES
+    clean = len(layers) * _padded_tokens(corpus) * size.width * size.bytes_per_parameter
+    kept = rows * (size.layers - min(layers)) * (8 * size.width + 4 * size.widest) * size.bytes_per_parameter
+    return Cost(steps * step, copies + clean + kept + _logits_bytes(size, rows))
+
+
+def products_cost(size: ModelSize) -> Cost:
+    """Of the inner products of all layers of a component, in float64, which takes twice as long.
+
+    Memory: the component in float32 twice, as the layers are stacked, and the part of it that is widened.
+    """
+    flops = 2 * 2 * size.layers**2 * size.largest_matrix
+    widened = size.layers * min(size.largest_matrix, COLUMNS_PER_PRODUCT) * FLOAT64_BYTES
+    return Cost(flops, 2 * size.layers * size.largest_matrix * FLOAT32_BYTES + widened)
+
+
+def _passed_layers(intervention: Intervention, layers: int) -> int:
+    """From the first that it touches; layers that it skips cost nothing."""
+    skipped = sum(intervention.at(layer, layers) == Skip(layer) for layer in intervention.touched)
+    return layers - min(intervention.touched) - skipped
+
+
+def _padded_tokens(corpus: CorpusRecord) -> int:
+    """At most: sentences are padded to the longest of those of like length."""
+    return corpus.sentences * max(corpus.sentence_tokens)
+
+
+def _logits_bytes(size: ModelSize, positions: int) -> int:
+    """As the model makes them, and in float32."""
+    return min(positions, TOKENS_PER_HEAD_CALL) * size.vocabulary * (size.bytes_per_parameter + FLOAT32_BYTES)

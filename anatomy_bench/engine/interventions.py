@@ -1,0 +1,189 @@
+"""Changes to a model's layers, as frozen values.
+
+An intervention only describes; `Subject.applied` carries it out in place and undoes it, and the sweep
+(`engine/sweep.py`) scores it without touching the model. Anything that has what `Intervention` asks for is one: an
+experiment's own lie in its folder, here or in another package.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+
+from anatomy_bench.values.record import Record, from_data
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Weights = Mapping[str, Tensor]
+    """Parameters of one decoder layer by name."""
+
+    WeightsOf = Callable[[int], Weights]
+    """From a layer's index to the weights that it was loaded with."""
+
+
+class Intervention(Protocol):
+    """A change to some of a model's layers: hashable, picklable, and equal to another where it does the same.
+
+    A frozen dataclass that is a `Record`, with a field `kind` that names it in JSON (see `registered`).
+    """
+
+    @property
+    def kind(self) -> str:
+        """Its name in JSON, such as `neighbour_average`."""
+        ...
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """The layers that it changes."""
+        ...
+
+    def at(self, layer: int, layer_count: int) -> "Intervention":
+        """What it does to one of its layers: where that is equal, so are the layer's new weights."""
+        ...
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The weights that one of its layers gets; `None` if the layer is passed by.
+
+        Args:
+            layer: one of `touched`.
+            weights_of: from any layer's index to the weights that it was loaded with.
+            layer_count: of the model.
+
+        Raises:
+            ValueError: it cannot be done to this model.
+        """
+        ...
+
+
+KindT = TypeVar("KindT", bound=type[Record])
+
+_KINDS: dict[str, type[Record]] = {}
+
+
+def registered(intervention: KindT) -> KindT:
+    """Class decorator: JSON that names the `kind` of this class is read as one (`intervention_from_data`).
+
+    Raises:
+        ValueError: another class has that kind; both places are named.
+    """
+    (kind,) = (field.default for field in fields(intervention) if field.name == "kind")  # type: ignore[arg-type]
+    other = _KINDS.setdefault(kind, intervention)
+    if _place(other) != _place(intervention):  # the same class again, where a module is loaded anew
+        raise ValueError(f"two kinds of intervention are called {kind!r}: {_place(other)} and {_place(intervention)}")
+    _KINDS[kind] = intervention
+    return intervention
+
+
+def _place(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def intervention_from_data(data: Mapping[str, Any]) -> Intervention:
+    """The intervention that `to_data` took apart.
+
+    Raises:
+        ValueError: no such kind is registered, or the fields are not its own.
+    """
+    kind = data.get("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"no kind of intervention {kind!r}; there are: {', '.join(sorted(_KINDS))}")
+    found: Any = from_data(_KINDS[kind], data)
+    intervention: Intervention = found
+    return intervention
+
+
+def is_matrix(tensor: "Tensor") -> bool:
+    """Whether a parameter has rows and columns."""
+    return tensor.ndim >= 2  # noqa: PLR2004 (rows and columns)
+
+
+def require_alike(layer: int, weights_of: "WeightsOf", others: Sequence[int]) -> None:
+    """Check that layers can take each other's parameters.
+
+    Raises:
+        ValueError: their parameters differ in name or shape.
+    """
+    own, *rest = ({name: tensor.shape for name, tensor in weights_of(each).items()} for each in (layer, *others))
+    if any(each != own for each in rest):
+        raise ValueError(f"layer {layer} and its neighbours have parameters of different names or shapes")
+
+
+@registered
+@dataclass(frozen=True)
+class Intact(Record):
+    """No change: the baseline."""
+
+    kind: Literal["intact"] = "intact"
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """No layer."""
+        return ()
+
+    def at(self, layer: int, layer_count: int) -> Self:
+        """Never asked for, since no layer is touched."""
+        del layer, layer_count
+        return self
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """Never asked for, since no layer is touched."""
+        del weights_of, layer_count
+        raise ValueError(f"the intact model changes no layer, not even {layer}")
+
+
+@dataclass(frozen=True)
+class OneLayer(Record):
+    """Anything done to a single layer.
+
+    Attributes:
+        layer: which.
+    """
+
+    layer: int
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """The one layer."""
+        return (self.layer,)
+
+    def at(self, layer: int, layer_count: int) -> Self:
+        """Itself: there is no other layer."""
+        del layer, layer_count
+        return self
+
+
+@registered
+@dataclass(frozen=True)
+class NeighbourAverage(OneLayer):
+    """W_l ← (W_{l−1} + W_{l+1}) / 2 for every parameter of the layer, norms included (arXiv 2603.19348, 3.2).
+
+    A first or last layer has one neighbour and takes a copy of it.
+    """
+
+    kind: Literal["neighbour_average"] = "neighbour_average"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The mean of the neighbours' parameters.
+
+        Raises:
+            ValueError: the neighbours' parameters differ in name or shape.
+        """
+        neighbours = [each for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
+        require_alike(layer, weights_of, neighbours)
+        first, *others = [weights_of(each) for each in neighbours]
+        if not others:
+            return first
+        return {name: (tensor + others[0][name]) / 2 for name, tensor in first.items()}
+
+
+@registered
+@dataclass(frozen=True)
+class Skip(OneLayer):
+    """The layer passes its input on unchanged: a true removal, residual stream only."""
+
+    kind: Literal["skip"] = "skip"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """`None`: the layer is passed by."""
+        del layer, weights_of, layer_count
+        return None

@@ -1,0 +1,1 @@
+"""Importance of every layer, by ablation."""

@@ -1,0 +1,207 @@
+"""What experiments that score interventions on sentences have in common: the scores, and what follows from them."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from anatomy_bench.base.progress import Progress
+from anatomy_bench.engine.cost import Cost, ModelSize, sweep_cost
+from anatomy_bench.engine.interventions import Intact, Intervention
+from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
+from anatomy_bench.values.corpus import Corpus
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.record import Record, RecordKind
+from anatomy_bench.values.statistics import PairedBootstrap, percent
+
+if TYPE_CHECKING:
+    from anatomy_bench.subject import Subject
+
+InterventionT = TypeVar("InterventionT", bound=Intervention)
+
+THRESHOLDS_PERCENT = (("Redundant", 10.0), ("Minor", 30.0), ("Important", 100.0), ("Critical", math.inf))
+"""Categories and the degradation below which a layer is in them (paper 3.2)."""
+
+
+def category(degradation_percent: float) -> str:
+    """The paper's category of a layer (3.2)."""
+    return next((name for name, limit in THRESHOLDS_PERCENT if degradation_percent < limit), "Critical")
+
+
+@dataclass(frozen=True)
+class SentenceScores(Record):
+    """Result of a unit.
+
+    Attributes:
+        nll_nats: negative log-likelihood of each sentence, summed over its predicted tokens.
+    """
+
+    nll_nats: tuple[float, ...]
+
+    def disturbed(self, relative_error: float, rng: np.random.Generator) -> "SentenceScores":
+        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        return SentenceScores(disturbed_nats(self.nll_nats, relative_error, rng))
+
+
+def disturbed_nats(nats: Sequence[float], relative_error: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """Each off by a factor of 1 ± `relative_error` (a standard deviation)."""
+    return tuple((np.array(nats) * (1 + relative_error * rng.standard_normal(len(nats)))).tolist())
+
+
+@dataclass(frozen=True)
+class Variant(Record):
+    """The model under one intervention.
+
+    Attributes:
+        perplexity: exp(total nats / total tokens).
+        degradation_percent: (perplexity / baseline − 1) · 100.
+        interval95_percent: of it, by paired bootstrap over sentences; `None` for a single sentence.
+        category: by the paper's thresholds.
+        sentence_nll_nats: what all that is computed from.
+    """
+
+    perplexity: float
+    degradation_percent: float
+    interval95_percent: Interval | None
+    category: str
+    sentence_nll_nats: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ScoredMeasurement(Measurement):
+    """A measurement of changed models beside the intact one, on the same sentences.
+
+    Attributes:
+        baseline_perplexity: of the intact model.
+        baseline_sentence_nll_nats: each sentence's.
+    """
+
+    baseline_perplexity: float
+    baseline_sentence_nll_nats: tuple[float, ...]
+
+    def against_baseline(self, nll_nats: Sequence[Sequence[float]], resamples: int) -> PairedBootstrap:
+        """Resampled changes of models whose sentences score so, all on the same resamples."""
+        assert self.corpus is not None
+        rng = self.generator("sentences")
+        return paired_bootstrap(self.baseline_sentence_nll_nats, nll_nats, self.corpus, resamples, rng)
+
+
+class ScoredExperiment:
+    """An experiment whose units are interventions, scored on the run's text.
+
+    Attributes:
+        units_per_job: interventions scored in one sweep.
+    """
+
+    reads_subject = True
+    reads_corpus = True
+    result_type: RecordKind = SentenceScores
+    units_per_job: int
+
+    def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
+        """The interventions in their order."""
+        return jobs_of(units, self.units_per_job)
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of its sweep; what it takes to make the changed weights is not counted."""
+        return sweep_cost(job, size, corpus)
+
+    def run(
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[Intervention, Finished]]:
+        """A sweep a job."""
+        for job in jobs:
+            yield score_together(job, subject, corpus, progress)
+
+
+def score_together(
+    interventions: Sequence[InterventionT], subject: "Subject", corpus: Corpus, progress: Progress
+) -> dict[InterventionT, Finished]:
+    """Score interventions in one sweep: they share every layer that none of them has changed yet."""
+    sentences = subject.tokenize(corpus.sentences)
+    started = time.perf_counter()
+    scores = subject.score(sentences, interventions, progress)
+    share = (time.perf_counter() - started) / len(interventions)
+    return {each: Finished(SentenceScores(tuple(scores[each])), share) for each in interventions}
+
+
+def scores_of(finished: Finished) -> tuple[float, ...]:
+    """Negative log-likelihood of each sentence, in nats."""
+    assert isinstance(finished.result, SentenceScores)
+    return finished.result.nll_nats
+
+
+def paired_bootstrap(
+    intact_nll_nats: Sequence[float],
+    variant_nll_nats: Sequence[Sequence[float]],
+    corpus: CorpusRecord,
+    resamples: int,
+    rng: np.random.Generator,
+) -> PairedBootstrap:
+    """Resampled changes of variants, all on the same resamples of the corpus' sentences.
+
+    Args:
+        intact_nll_nats: of each sentence.
+        variant_nll_nats: of each sentence under each variant.
+        corpus: the sentences.
+        resamples: how often.
+        rng: draws the resamples.
+    """
+    return PairedBootstrap.over_sentences(
+        np.array(intact_nll_nats),
+        np.array(variant_nll_nats),
+        np.array(corpus.sentence_tokens, dtype=np.float64),
+        resamples,
+        rng,
+    )
+
+
+def baseline_perplexity(intact_nll_nats: Sequence[float], corpus: CorpusRecord) -> float:
+    """exp(total nats / total tokens) of the intact model."""
+    return float(np.exp(sum(intact_nll_nats) / corpus.tokens))
+
+
+def scored_header(setting: Setting, experiment: str, finished: Mapping[Any, Finished]) -> dict[str, Any]:
+    """The fields that every such measurement has; `finished` has the intact model's scores."""
+    assert setting.corpus is not None
+    intact = scores_of(finished[Intact()])
+    return {
+        **setting.header(experiment, finished),
+        "baseline_perplexity": baseline_perplexity(intact, setting.corpus),
+        "baseline_sentence_nll_nats": intact,
+    }
+
+
+def compare(
+    intact_nll_nats: Sequence[float],
+    variant_nll_nats: Sequence[tuple[float, ...]],
+    corpus: CorpusRecord,
+    resamples: int,
+    rng: np.random.Generator,
+) -> list[Variant]:
+    """Each variant against the intact model; the arguments are those of `paired_bootstrap`."""
+    bootstrap = paired_bootstrap(intact_nll_nats, variant_nll_nats, corpus, resamples, rng)
+    baseline = np.sum(intact_nll_nats) / corpus.tokens
+    return [
+        Variant(
+            perplexity=float(np.exp(baseline + delta)),
+            degradation_percent=float(percent(delta)),
+            interval95_percent=interval_percent(interval),
+            category=category(float(percent(delta))),
+            sentence_nll_nats=scores,
+        )
+        for delta, interval, scores in zip(
+            bootstrap.delta_nll_nats, bootstrap.intervals(), variant_nll_nats, strict=True
+        )
+    ]
+
+
+def interval_percent(interval_nats: Interval | None) -> Interval | None:
+    """An interval of ΔNLL in nats as one of perplexity degradation in percent."""
+    if interval_nats is None:
+        return None
+    return Interval(float(percent(interval_nats.low)), float(percent(interval_nats.high)))

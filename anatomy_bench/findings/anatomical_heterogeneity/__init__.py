@@ -1,3 +1,0 @@
-"""Anatomical Heterogeneity in Transformer Language Models, arXiv 2603.19348."""
-
-PAPER = "anatomical-heterogeneity"

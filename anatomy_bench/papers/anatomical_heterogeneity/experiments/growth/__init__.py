@@ -1,0 +1,1 @@
+"""A model trained from scratch in phases (4.6)."""

@@ -1,0 +1,1 @@
+"""The model of the growth experiment, and its training."""

@@ -1,0 +1,1 @@
+"""Several layers changed at once (3.5, 4.4)."""

@@ -1,0 +1,263 @@
+"""The paper's strategies of manipulating several layers at once, as frozen values (3.5, 4.4, Table 4).
+
+All of them work on the weights that the model was loaded with, so that no layer of a set
+sees what became of another. *Matrices* are the parameters of two or more dimensions: in
+the paper's model the seven projections. Norms and biases are vectors; each strategy says
+what it does with them.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from anatomy_bench.engine.interventions import Intervention, Skip, is_matrix, registered, require_alike
+from anatomy_bench.values.record import Record
+
+if TYPE_CHECKING:
+    from anatomy_bench.engine.interventions import Weights, WeightsOf
+
+BLENDED_NEIGHBOURS = 4
+"""Layers that `Blend` averages (paper 3.5)."""
+
+_WRITES_RESIDUAL = re.compile(
+    r"(^|\.)(o_proj|out_proj|c_proj|dense|wo|down_proj|fc2|fc_out|dense_4h_to_h|w2)(\.weight)?$"
+)
+
+
+def writes_residual(name: str) -> bool:
+    """Whether a component or parameter of that name writes to the residual stream.
+
+    Attention's output and the MLP's second projection, by the names that Llama (`o_proj`, `down_proj`),
+    GPT-2 (`c_proj`), GPT-NeoX (`dense`, `dense_4h_to_h`), OPT (`out_proj`, `fc2`), Phi, GPT-J and Mixtral give
+    them. Shapes cannot tell: a query projection is as square as an output projection.
+    """
+    return bool(_WRITES_RESIDUAL.search(name))
+
+
+def nearest_others(layer: int, layers: Sequence[int], layer_count: int, how_many: int) -> tuple[int, ...]:
+    """The layers nearest to one of a set that are not of the set, nearest first; fewer where there are no more.
+
+    The paper leaves ties open; of two layers at the same distance the earlier comes first.
+
+    Raises:
+        ValueError: the set holds every layer.
+    """
+    others = sorted(set(range(layer_count)) - set(layers), key=lambda each: (abs(each - layer), each))
+    if not others:
+        raise ValueError("every layer is in the set: none is left to copy from")
+    return tuple(others[:how_many])
+
+
+@dataclass(frozen=True)
+class _OnLayers(Record):
+    """Anything done to several layers at once.
+
+    Attributes:
+        layers: which, in ascending order, so that one change has one name.
+    """
+
+    layers: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a second way to write the same set."""
+        if not self.layers or list(self.layers) != sorted(set(self.layers)):
+            raise ValueError(f"layers {self.layers} are not distinct and in ascending order")
+
+    @property
+    def touched(self) -> tuple[int, ...]:
+        """The layers of the set."""
+        return self.layers
+
+    def at(self, layer: int, layer_count: int) -> Intervention:
+        """The change of the smallest set that gives the layer the same weights: equal ones can share a call."""
+        del layer_count
+        return replace(self, layers=(layer,))
+
+
+@dataclass(frozen=True)
+class _FromOthers(_OnLayers):
+    """Anything whose new weights come from the nearest layers outside the set.
+
+    Attributes:
+        how_many: of them.
+    """
+
+    how_many: ClassVar[int] = 1
+
+    def others(self, layer: int, layer_count: int) -> tuple[int, ...]:
+        """The layers that one of the set takes weights from, nearest first.
+
+        Raises:
+            ValueError: the set holds every layer.
+        """
+        return nearest_others(layer, self.layers, layer_count, self.how_many)
+
+    def at(self, layer: int, layer_count: int) -> Intervention:
+        """Only those of the set that are as near as the farthest layer used decide which layers are used.
+
+        All of them where there are fewer to use than wanted: another would be used if it were not of the set.
+        """
+        others = self.others(layer, layer_count)
+        if len(others) < self.how_many:
+            return self
+        reach = max(abs(each - layer) for each in others)
+        return replace(self, layers=tuple(each for each in self.layers if abs(each - layer) <= reach))
+
+
+@registered
+@dataclass(frozen=True)
+class SkipAll(_OnLayers):
+    """The layers pass their input on unchanged: "set weights to zero, relying on residual connections"."""
+
+    kind: Literal["skip_all"] = "skip_all"
+
+    def at(self, layer: int, layer_count: int) -> Skip:
+        """The same as skipping that layer alone."""
+        del layer_count
+        return Skip(layer)
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """`None`: the layer is passed by."""
+        del layer, weights_of, layer_count
+        return None
+
+
+@registered
+@dataclass(frozen=True)
+class Scale(_OnLayers):
+    """W ← α W for the matrices; norms and biases are kept, since the paper scales weights and its model has no biases.
+
+    Attributes:
+        alpha: the factor.
+        matrices: `all` of them, as the paper says; or the `residual_writing` ones alone, which scales what the
+            layer adds to the residual stream and leaves its attention pattern and gates as they are.
+    """
+
+    alpha: float
+    matrices: Literal["all", "residual_writing"] = "all"
+    kind: Literal["scale"] = "scale"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The layer's parameters with the chosen matrices multiplied.
+
+        Raises:
+            ValueError: no matrix of the layer is known to write to the residual stream.
+        """
+        del layer_count
+        weights = weights_of(layer)
+        chosen = {name for name, tensor in weights.items() if is_matrix(tensor) and self._is_chosen(name)}
+        if not chosen:
+            raise ValueError(f"no matrix of layer {layer} is known to write to the residual stream")
+        return {name: tensor * self.alpha if name in chosen else tensor for name, tensor in weights.items()}
+
+    def _is_chosen(self, name: str) -> bool:
+        return self.matrices == "all" or writes_residual(name)
+
+
+@registered
+@dataclass(frozen=True)
+class Clone(_FromOthers):
+    """Each layer becomes a copy of the nearest layer outside the set, a working layer whole: norms and biases too."""
+
+    kind: Literal["clone"] = "clone"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The neighbour's parameters.
+
+        Raises:
+            ValueError: no layer is outside the set, or the neighbour's parameters differ in name or shape.
+        """
+        (nearest,) = self.others(layer, layer_count)
+        require_alike(layer, weights_of, (nearest,))
+        return weights_of(nearest)
+
+
+@registered
+@dataclass(frozen=True)
+class Blend(_FromOthers):
+    """Each layer becomes the average of the four nearest layers outside the set, weighted by 1/distance.
+
+    Norms and biases are averaged with the matrices, as neighbour averaging does.
+    """
+
+    how_many: ClassVar[int] = BLENDED_NEIGHBOURS
+    kind: Literal["blend"] = "blend"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The weighted mean of the neighbours' parameters.
+
+        Raises:
+            ValueError: no layer is outside the set, or the neighbours' parameters differ in name or shape.
+        """
+        neighbours = self.others(layer, layer_count)
+        require_alike(layer, weights_of, neighbours)
+        nearness = [1 / abs(each - layer) for each in neighbours]
+        parts = [(weights_of(each), near / sum(nearness)) for each, near in zip(neighbours, nearness, strict=True)]
+        first, *rest = [{name: tensor * share for name, tensor in weights.items()} for weights, share in parts]
+        for part in rest:
+            first = {name: tensor + part[name] for name, tensor in first.items()}
+        return first
+
+
+@registered
+@dataclass(frozen=True)
+class LowRankBlend(_FromOthers):
+    """Each matrix takes the singular vectors of the nearest layer outside the set and keeps its own singular values.
+
+    "Directions from neighbor, magnitudes from original." Norms and biases have no singular vectors and are kept.
+
+    Attributes:
+        rank: how many singular values, the largest first; `None` for all. The strategy's name says low, the paper
+            gives no number.
+    """
+
+    rank: int | None
+    kind: Literal["low_rank_blend"] = "low_rank_blend"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The layer's parameters with every matrix a hybrid.
+
+        Raises:
+            ValueError: no layer is outside the set, or the neighbour's parameters differ in name or shape.
+        """
+        from anatomy_bench.engine.matrices import with_magnitudes_of
+
+        (nearest,) = self.others(layer, layer_count)
+        require_alike(layer, weights_of, (nearest,))
+        directions = weights_of(nearest)
+        return {
+            name: with_magnitudes_of(directions[name], tensor, self.rank) if is_matrix(tensor) else tensor
+            for name, tensor in weights_of(layer).items()
+        }
+
+
+@registered
+@dataclass(frozen=True)
+class Noise(_OnLayers):
+    """Gaussian noise is added to every matrix, as large as a share of the matrix; norms and biases are kept.
+
+    At a relative norm of 1 − α this moves each matrix exactly as far as scaling by α does, elsewhere.
+
+    Attributes:
+        relative_norm: Frobenius norm of the noise over that of the matrix.
+        seed: of the noise. Each matrix of each layer has a stream of its own, drawn on the CPU, so that no draw
+            depends on the device, on the order, or on which other layers are in the set.
+    """
+
+    relative_norm: float
+    seed: int
+    kind: Literal["noise"] = "noise"
+
+    def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
+        """The layer's parameters with every matrix noised."""
+        from anatomy_bench.engine.matrices import noise_like
+
+        del layer_count
+        return {
+            name: tensor + noise_like(tensor, self.relative_norm, zlib.crc32(f"{self.seed} {layer} {name}".encode()))
+            if is_matrix(tensor)
+            else tensor
+            for name, tensor in weights_of(layer).items()
+        }

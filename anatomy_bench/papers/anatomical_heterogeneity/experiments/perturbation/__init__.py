@@ -1,0 +1,1 @@
+"""Layers under Gaussian noise (3.6, 4.5)."""

@@ -1,0 +1,1 @@
+"""Weights predicted from depth (3.3, 4.2)."""

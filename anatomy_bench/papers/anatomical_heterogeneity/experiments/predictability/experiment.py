@@ -1,0 +1,311 @@
+"""Experiment 2 of the paper: weights predicted from depth, and put back (3.3, 4.2, Table 2).
+
+The paper does not say what exactly it regresses, nor which layers it replaces. Each plausible
+reading of the regression (`ridge.Reading`) and each choice of layers is measured, the closest to
+the text first.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.progress import Progress
+from anatomy_bench.engine.cost import Cost, ModelSize, products_cost, sweep_cost
+from anatomy_bench.engine.interventions import Intact, Intervention
+from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.scored import (
+    ScoredMeasurement,
+    SentenceScores,
+    Variant,
+    compare,
+    score_together,
+    scored_header,
+    scores_of,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
+    ComponentPredictability,
+    Predictors,
+    RegressionUnit,
+    component_predictability,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import (
+    DEFAULT_READING,
+    FIRST_TARGET,
+    READINGS,
+    Reading,
+)
+from anatomy_bench.values.corpus import Corpus
+from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
+from anatomy_bench.values.quantities import interval_text, quantity
+from anatomy_bench.values.randomness import generator
+from anatomy_bench.values.record import Record, RecordKind
+from anatomy_bench.values.statistics import Floats, PairedBootstrap
+
+if TYPE_CHECKING:
+    from anatomy_bench.subject import Subject
+
+Choice = Literal["spread", "together", "single"]
+"""Which layers are replaced: evenly spread over those that can be, all next to each other in their middle, or one."""
+
+
+@dataclass(frozen=True)
+class PredictabilityConfig(Record):
+    """How predictability is measured.
+
+    Attributes:
+        sampled_parameters: of each component, the same in all its layers; all if it has fewer. The paper's
+            10,000; 2,000 (quick) move an R² by about 0.03.
+        alpha: ridge penalty, on features as they are, not standardised. The paper names neither, and names
+            scikit-learn, whose `Ridge` has an `alpha` of 1 and does not standardise.
+        null_draws: layer orders, and sets of Gaussian layers, that the nulls average over. The paper has
+            none; the mean over thousands of parameters settles soon.
+        replaced: how many layers are replaced at the same time, besides all that can be. The paper reports 1 and
+            "9+"; the numbers between show where it breaks.
+        choices: which layers those are. The paper does not say, and its nine redundant layers include the first, which
+            nothing precedes. `spread` is the fairest to "replacing n layers" of any model; `together` stands beside it.
+        resamples: bootstrap resamples of sentences and of target layers, as in `ablation`.
+    """
+
+    sampled_parameters: int
+    alpha: float
+    null_draws: int
+    replaced: tuple[int, ...]
+    choices: tuple[Choice, ...]
+    resamples: int
+
+
+@dataclass(frozen=True)
+class Replacement(Record):
+    """Layers replaced by their predictions.
+
+    Attributes:
+        reading: of the regression.
+        choice: of the layers.
+        layers: those replaced.
+        mean_r2: of the weights that were put in, over replaced layers and components.
+        variant: the model's score with them.
+    """
+
+    reading: Reading
+    choice: Choice
+    layers: tuple[int, ...]
+    mean_r2: float
+    variant: Variant
+
+
+@dataclass(frozen=True)
+class PredictabilityMeasurement(ScoredMeasurement):
+    """Predictability of weights, and what the predictions are worth.
+
+    Attributes:
+        config: as run.
+        targets: the layers that were predicted.
+        components: in the architecture's order.
+        replacements: by reading, choice and number of layers.
+    """
+
+    config: PredictabilityConfig
+    targets: tuple[int, ...]
+    components: tuple[ComponentPredictability, ...]
+    replacements: tuple[Replacement, ...]
+
+    def component(self, name: str) -> ComponentPredictability | None:
+        """The component of that name, if the model has it."""
+        return next((each for each in self.components if each.component == name), None)
+
+    def replaced(self, reading: Reading, choice: Choice) -> tuple[Replacement, ...]:
+        """Replacements of a reading and choice, from few layers to many."""
+        return tuple(each for each in self.replacements if (each.reading, each.choice) == (reading, choice))
+
+    def bootstrap(self, replacements: Sequence[Replacement]) -> PairedBootstrap:
+        """Resampled degradations under the given replacements, all on the same resamples."""
+        return self.against_baseline([each.variant.sentence_nll_nats for each in replacements], self.config.resamples)
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """A row a component and reading, then a row a replacement."""
+        headers = ("weights", "reading", "R²", "best R²", "cosine", "mean of earlier", "shuffled", "independent")
+        rows = [
+            (each.component, reading, *_r2_cells(predictors), "", "")
+            for each in self.components
+            for reading, predictors in each.readings.items()
+        ]
+        rows += [
+            (_layers_text(each), each.reading, f"{each.mean_r2:+.3f}", *[""] * 5, *_degradation_cells(each.variant))
+            for each in self.replacements
+        ]
+        return (*headers, "degradation %", "95 %"), rows
+
+
+def _r2_cells(predictors: Predictors) -> tuple[str, ...]:
+    ridge, nulls = predictors.ridge, (predictors.mean_of_earlier, predictors.shuffled, predictors.independent)
+    return tuple(
+        f"{value:+.3f}"
+        for value in (ridge.mean_r2, ridge.best_r2, ridge.mean_cosine, *(each.mean_r2 for each in nulls))
+    )
+
+
+def _degradation_cells(variant: Variant) -> tuple[str, str]:
+    return quantity(variant.degradation_percent), interval_text(variant.interval95_percent)
+
+
+def _layers_text(replacement: Replacement) -> str:
+    if len(replacement.layers) == 1:
+        return f"L{replacement.layers[0]} put back"
+    return f"{len(replacement.layers)} layers put back, {replacement.choice}"
+
+
+def chosen_layers(layer_count: int, count: int, choice: Choice) -> tuple[int, ...]:
+    """So many of the layers that can be predicted, 2 to N − 1."""
+    eligible = layer_count - FIRST_TARGET
+    if choice == "spread":  # the middles of so many equal parts
+        return tuple(FIRST_TARGET + (2 * each + 1) * eligible // (2 * count) for each in range(count))
+    first = FIRST_TARGET + (eligible - count + 1) // 2
+    return tuple(range(first, first + count))
+
+
+def planned_replacements(layer_count: int, config: PredictabilityConfig) -> list[tuple[Choice, Predicted]]:
+    """Every replacement that is scored; choices besides the first, and single layers, for the default reading only."""
+    eligible = layer_count - FIRST_TARGET
+    counts = sorted({*(count for count in config.replaced if count < eligible), eligible})
+    planned: list[tuple[Choice, Predicted]] = []
+    for reading in READINGS:
+        for choice in config.choices if reading == DEFAULT_READING else config.choices[:1]:
+            sets = [chosen_layers(layer_count, count, choice) for count in counts]
+            planned += [(choice, Predicted(layers, reading, config.alpha)) for layers in sets]
+    singles = [Predicted((layer,), DEFAULT_READING, config.alpha) for layer in range(FIRST_TARGET, layer_count)]
+    return planned + [("single", each) for each in singles]
+
+
+def _mean_r2(components: Sequence[ComponentPredictability], replacement: Predicted) -> float:
+    return float(
+        np.mean(
+            [
+                each.readings[replacement.reading].ridge.r2[layer - FIRST_TARGET]
+                for each in components
+                for layer in replacement.layers
+            ]
+        )
+    )
+
+
+class Predictability:
+    """Predict every component of every layer from the layers before it, and put predictions in."""
+
+    name = "predictability"
+    reads_subject = True
+    reads_corpus = True
+    result_type: RecordKind = ComponentPredictability | SentenceScores
+    measurement_type: type[Measurement] = PredictabilityMeasurement
+
+    def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> PredictabilityConfig:
+        """Both profiles replace the same layers; quick samples fewer parameters, draws and resamples less.
+
+        Raises:
+            UsageError: layers are predicted from all those before them.
+        """
+        if layers is not None:
+            raise UsageError("predictability predicts layers from those before them and measures all of them")
+        paper = profile is Profile.PAPER
+        return PredictabilityConfig(
+            sampled_parameters=10_000 if paper else 2_000,
+            alpha=1.0,
+            null_draws=50 if paper else 20,
+            replaced=(1, 2, 3, 5, 7, 9),
+            choices=("spread", "together"),
+            resamples=10_000 if paper else 2_000,
+        )
+
+    def units(
+        self, subject: SubjectRecord, config: PredictabilityConfig, seed: int
+    ) -> Sequence[RegressionUnit | Intervention]:
+        """One component's regressions each, the baseline, and each set of replaced layers."""
+        regressions = [
+            RegressionUnit(name, config.sampled_parameters, config.alpha, config.null_draws, seed)
+            for name in subject.components
+        ]
+        planned = [replacement for _, replacement in planned_replacements(subject.layers, config)]
+        return [*regressions, Intact(), *dict.fromkeys(planned)]
+
+    def jobs(self, units: Sequence[RegressionUnit | Intervention]) -> Sequence[Job]:
+        """Each component's regressions alone; then one sweep a reading, so that few variants share few walks.
+
+        Sorting all earlier layers is what the sweeps cost most, once for every walk.
+        """
+        regressions = [unit for unit in units if isinstance(unit, RegressionUnit)]
+        replacements = [unit for unit in units if not isinstance(unit, RegressionUnit)]
+        return [*jobs_of(regressions, 1), *_by_reading(replacements)]
+
+    def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
+        """Of a sweep, or of regressions, whose memory counts more; what sorting takes is not counted."""
+        if isinstance(job[0], RegressionUnit):
+            return products_cost(size)
+        return sweep_cost(job, size, corpus)
+
+    def run(
+        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Iterator[Mapping[RegressionUnit | Intervention, Finished]]:
+        """Regress component by component, then put predictions in."""
+        regressions = [unit for unit, *_ in jobs if isinstance(unit, RegressionUnit)]
+        with progress.stage("regressions", len(regressions)) as advance:
+            for unit in regressions:
+                started = time.perf_counter()
+                result = component_predictability(_sampled(subject, unit), unit)
+                advance(1)
+                yield {unit: Finished(result, time.perf_counter() - started)}
+        for sweep in jobs[len(regressions) :]:
+            yield score_together(sweep, subject, corpus, progress)
+
+    def assemble(
+        self,
+        setting: Setting,
+        config: PredictabilityConfig,
+        finished: Mapping[RegressionUnit | Intervention, Finished],
+    ) -> PredictabilityMeasurement:
+        """Regressions and replacements together, these with degradations and intervals."""
+        assert setting.corpus is not None
+        intact = scores_of(finished[Intact()])
+        results = [each.result for each in finished.values()]
+        components = tuple(each for each in results if isinstance(each, ComponentPredictability))
+        planned = planned_replacements(setting.subject.layers, config)
+        variants = compare(
+            intact,
+            [scores_of(finished[replacement]) for _, replacement in planned],
+            setting.corpus,
+            config.resamples,
+            generator(setting.provenance.seed, "sentences"),
+        )
+        return PredictabilityMeasurement(
+            **scored_header(setting, self.name, finished),
+            config=config,
+            targets=tuple(range(FIRST_TARGET, setting.subject.layers)),
+            components=components,
+            replacements=tuple(
+                Replacement(each.reading, choice, each.layers, _mean_r2(components, each), variant)
+                for (choice, each), variant in zip(planned, variants, strict=True)
+            ),
+        )
+
+
+def _sampled(subject: "Subject", unit: RegressionUnit) -> Floats:
+    """The same parameters of a component in every layer; shape (layers, parameters)."""
+    weights = subject.component_weights(unit.component)
+    count = weights.shape[1]
+    if count > unit.sampled_parameters:
+        rng = generator(unit.seed, f"parameters of {unit.component}")
+        weights = weights[:, rng.choice(count, unit.sampled_parameters, replace=False)]
+    return weights.astype(np.float64)
+
+
+def _by_reading(replacements: Sequence[Intervention]) -> list[Job]:
+    groups: dict[Reading, list[Intervention]] = {}
+    for each in replacements:
+        groups.setdefault(each.reading if isinstance(each, Predicted) else DEFAULT_READING, []).append(each)
+    return [tuple(group) for group in groups.values()]
+
+
+EXPERIMENT = Predictability()

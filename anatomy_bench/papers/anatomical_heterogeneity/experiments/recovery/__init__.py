@@ -1,0 +1,1 @@
+"""Layers trained after noise (3.6, 4.5)."""

@@ -1,0 +1,1 @@
+"""Training of single layers in an otherwise frozen model."""

@@ -1,0 +1,1 @@
+"""How weights change from layer to layer (3.4, 4.3)."""

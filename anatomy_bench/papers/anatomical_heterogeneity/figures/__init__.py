@@ -1,0 +1,1 @@
+"""Figures of the paper's findings: a module each, named like the finding."""

@@ -1,0 +1,79 @@
+"""A budget of training by layer from measured recovery (paper 5.4, Table 10)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryMeasurement
+from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.statistics import Floats, percentile_interval
+
+TIGHTEST = 1.1
+"""The multiple of the baseline whose crossing tells most layers of Table 5 apart."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one layer is trained for.
+
+    Attributes:
+        layer: its number.
+        ratio: of the step limit, from 0 to 1.
+        interval95: over sentences and noises; `None` where they are too few.
+    """
+
+    layer: int
+    ratio: float
+    interval95: Interval | None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What all layers that were tested are trained for.
+
+    Attributes:
+        shares: in order of the layers.
+        saved_percent: of the training that gives every layer all steps.
+        interval95: of it; `None` where sentences are too few.
+    """
+
+    shares: tuple[Share, ...]
+    saved_percent: float
+    interval95: Interval | None
+
+
+def recovery_budget(measured: RecoveryMeasurement) -> Budget:
+    """Table 10 for any model.
+
+    A layer's share is the steps that it took to 1.1 times the baseline over the paper's limit, and 1 if it did not get
+    there. After fewer steps than the limit such a layer's share lies anywhere between, and so does what is saved.
+    """
+    limit, trained = measured.config.step_limit, measured.config.steps
+    layers = measured.layers()
+    steps = np.array([measured.steps_below(layer, TIGHTEST) for layer in layers])
+    resampled = np.stack([measured.resampled_steps(layer, TIGHTEST) for layer in layers])
+
+    def ratios(steps: Floats, never: int) -> Floats:
+        of_limit: Floats = np.where(steps > trained, never, steps) / limit
+        return of_limit
+
+    taken, most, least = ratios(steps, limit), ratios(resampled, limit), ratios(resampled, min(trained, limit))
+    tells = tells_spread(measured)
+    return Budget(
+        tuple(
+            Share(layer, float(ratio), _between(low, high) if tells else None)
+            for layer, ratio, low, high in zip(layers, taken, least, most, strict=True)
+        ),
+        float(100 * (1 - taken.mean())),
+        _between(100 * (1 - most.mean(axis=0)), 100 * (1 - least.mean(axis=0))) if tells else None,
+    )
+
+
+def tells_spread(measured: RecoveryMeasurement) -> bool:
+    """Whether there are sentences enough for an interval."""
+    final = [measured.recoveries[0].sentence_nll_nats[-1]]
+    return measured.bootstrap(final).intervals()[0] is not None
+
+
+def _between(lowest: Floats, highest: Floats) -> Interval:
+    return Interval(percentile_interval(lowest).low, percentile_interval(highest).high)

@@ -1,0 +1,84 @@
+"""The figures of the findings: one module a finding, named like it and found by its file.
+
+A module has `FIGURES`: functions from `Evidence` to a `Figure`, or to `None` where the
+ledger does not hold what they show. None of them is imported before a report is written:
+drawing loads matplotlib.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.registry import all_papers, drawings_of
+from anatomy_bench.run.ledger import JudgedFinding, Ledger
+from anatomy_bench.values.measurement import Measurement
+
+MeasurementT = TypeVar("MeasurementT", bound=Measurement)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, and the numbers behind it.
+
+    Attributes:
+        title: what it shows, in a phrase.
+        caption: how to read it.
+        svg: an `<svg>` element that stands in a page by itself.
+        headers: of the numbers.
+        rows: of the numbers, readings side by side.
+    """
+
+    title: str
+    caption: str
+    svg: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the figures of a finding are drawn from.
+
+    Attributes:
+        ledger: of the run.
+        published: the paper's numbers, as `published.toml` has them.
+    """
+
+    ledger: Ledger
+    published: Mapping[str, Any]
+
+    def measurement(self, need: Need, kind: type[MeasurementT]) -> MeasurementT | None:
+        """The measurement of that need, if the ledger holds it.
+
+        Raises:
+            UsageError: what it holds is not of this version.
+        """
+        found = self.ledger.measurement(need)
+        return found if isinstance(found, kind) else None
+
+
+Draw = Callable[[Evidence], Figure | None]
+
+
+def figures_of(finding: JudgedFinding, ledger: Ledger) -> tuple[Figure, ...]:
+    """The figures of a finding, as far as the ledger holds what they show.
+
+    Raises:
+        UsageError: its measurements are not of this version.
+    """
+    drawn = [draw(Evidence(ledger, _published(finding))) for draw in drawings_of(finding.id, finding.paper)]
+    return tuple(figure for figure in drawn if figure is not None)
+
+
+def published_degradation(published: Mapping[str, Any], layer_count: int) -> dict[int, float]:
+    """A paper's own ablation by layer, as its table `ablation` has it; nothing for a model of another depth."""
+    table = published.get("ablation", {})
+    if table.get("layer_count") != layer_count:
+        return {}
+    return {row["layer"]: float(row["degradation_percent"]) for row in table["layers"]}
+
+
+def _published(finding: JudgedFinding) -> Mapping[str, Any]:
+    paper = all_papers().get(finding.paper)
+    return paper.published if paper else {}

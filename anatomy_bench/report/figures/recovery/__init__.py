@@ -1,8 +1,0 @@
-"""Layers under noise, their recovery by training, its relation to importance, and the budget that follows."""
-
-from anatomy_bench.report.figures.recovery.budget import budget
-from anatomy_bench.report.figures.recovery.curves import curves
-from anatomy_bench.report.figures.recovery.noise import noised
-from anatomy_bench.report.figures.recovery.speed import speed
-
-FIGURES = (noised, curves, speed, budget)

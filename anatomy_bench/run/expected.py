@@ -1,0 +1,204 @@
+"""Verdicts on record: `claims/expected/<subject>.toml`, and `<paper>.toml` for the paper's own arithmetic.
+
+A verdict recorded there is expected; one that no longer matches its record fails the
+run, in either direction.
+"""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from anatomy_bench.base.atomic import write_atomically
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.claim.claim import Claim, Verdict, VerdictWord
+from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.values.quantities import quantity
+
+CONSISTENCY_TABLE = "consistency"
+TABLES = (*(profile.value for profile in Profile), CONSISTENCY_TABLE)
+EXPECTED_FOLDER = Path("claims", "expected")
+_HEADER = "Written by --record-expected. A verdict that no longer matches its record fails the run."
+
+
+class Outcome(Enum):
+    """What a verdict means for a run.
+
+    Attributes:
+        PASSED: supported, as recorded or without a record.
+        EXPECTED_FAILURE: refuted or inconclusive, as recorded.
+        FAILED: not supported and not recorded, or not as recorded.
+        SKIPPED: not applicable.
+    """
+
+    PASSED = "passed"
+    EXPECTED_FAILURE = "expected failure"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+def outcome(verdict: Verdict, recorded: VerdictWord | None) -> Outcome:
+    """The outcome of a verdict, given the one on record."""
+    if recorded is not None and recorded is not verdict.word:
+        return Outcome.FAILED
+    if verdict.word is VerdictWord.SUPPORTED:
+        return Outcome.PASSED
+    if verdict.word is VerdictWord.NOT_APPLICABLE:
+        return Outcome.SKIPPED
+    return Outcome.FAILED if recorded is None else Outcome.EXPECTED_FAILURE
+
+
+@dataclass(frozen=True)
+class JudgedObject:
+    """What verdicts are about: a subject, or a paper.
+
+    Attributes:
+        name: of the model or the paper.
+        digest: of the weights or the published numbers; verdicts on others do not count.
+        commit: of the hub that the weights came from; another commit may hold the same weights.
+    """
+
+    name: str
+    digest: str
+    commit: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class ExpectedVerdicts:
+    """The content of a file of expected verdicts.
+
+    Attributes:
+        judged: what was judged, by name and digest.
+        words: by table (a profile, or `consistency`), then by id of the claim.
+    """
+
+    judged: JudgedObject
+    words: Mapping[str, Mapping[str, VerdictWord]]
+
+    def of(self, table: str, claim: str) -> VerdictWord | None:
+        """The recorded verdict, if there is one."""
+        return self.words.get(table, {}).get(claim)
+
+
+def expected_path(root: Path, name: str) -> Path:
+    """Where verdicts are kept, such as `claims/expected/HuggingFaceTB--SmolLM2-135M.toml`."""
+    try:
+        is_local = Path(name).exists()
+    except OSError:  # no path can be so long
+        is_local = False
+    stem = Path(name).resolve().name if is_local else name.replace("/", "--")
+    return root / EXPECTED_FOLDER / f"{stem}.toml"
+
+
+def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
+    """Read a file of expected verdicts.
+
+    Args:
+        path: the file.
+        claims: ids of all claims.
+
+    Raises:
+        UsageError: no such file, malformed, or naming a claim or a verdict that does not exist.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        words = {
+            _table_name(name): {claim: VerdictWord(word) for claim, word in table.items()}
+            for name, table in content["verdicts"].items()
+        }
+        commit = str(content["commit"]) if "commit" in content else None
+        expected = ExpectedVerdicts(JudgedObject(str(content["subject"]), str(content["digest"]), commit), words)
+    except OSError as error:
+        raise UsageError(f"cannot read expected verdicts {path}: {error.strerror}") from None
+    except KeyError as error:
+        raise UsageError(f"expected verdicts {path} lack {error.args[0]!r}; write them by --record-expected") from None
+    except RecursionError:
+        raise UsageError(f"expected verdicts {path} are malformed: nested too deep") from None
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"expected verdicts {path} are malformed: {str(error).splitlines()[0]}") from None
+    unknown = sorted({claim for table in words.values() for claim in table} - set(claims))
+    if unknown:
+        raise UsageError(f"expected verdicts {path}: there is no claim {unknown[0]!r}; remove it or record again")
+    return expected
+
+
+def _table_name(name: str) -> str:
+    if name not in TABLES:
+        raise ValueError(f"no table {name!r}; there are {', '.join(TABLES)}")
+    return name
+
+
+def check_digest(expected: ExpectedVerdicts, judged: JudgedObject, path: Path) -> None:
+    """Refuse verdicts that were recorded on other weights, such as those that a branch of the hub has left behind.
+
+    Raises:
+        UsageError: the digests differ.
+    """
+    then = expected.judged
+    if then.digest == judged.digest:
+        return
+    if then.commit and judged.commit and then.name == judged.name:
+        raise UsageError(
+            f"expected verdicts {path} are of {then.name} at commit {then.commit}, which now is {judged.commit} with "
+            f"other weights; give --revision {then.commit}, or record anew with --record-expected"
+        )
+    raise UsageError(
+        f"expected verdicts {path} are of digest {then.digest[:12]}, {judged.name} has "
+        f"{judged.digest[:12]}; record them with --record-expected"
+    )
+
+
+def record_expected(
+    path: Path, judged: JudgedObject, table: str, claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]
+) -> None:
+    """Record a run's verdicts; the rest of the file is kept if it is about the same thing.
+
+    Args:
+        path: the file.
+        judged: what the verdicts are about.
+        table: the profile, or `consistency`.
+        claims: all claims by id.
+        verdicts: the run's, by id of the claim.
+    """
+    document = _document(path, judged)
+    words = document["verdicts"].setdefault(table, tomlkit.table())
+    for stale in [claim for claim in words if claim not in claims]:
+        del words[stale]
+    for claim_id, verdict in verdicts.items():
+        word = tomlkit.item(verdict.word.value)
+        word.comment(_comment(claims[claim_id], verdict))
+        words[claim_id] = word
+    write_atomically(path, tomlkit.dumps(document).encode())
+
+
+def _comment(claim: Claim, verdict: Verdict) -> str:
+    """What was measured, for the reader of the file."""
+    if verdict.value is None:
+        return verdict.reason
+    return f"{measured_text(verdict)}; published {quantity(claim.published)}; holds if {claim.criterion}"
+
+
+def _document(path: Path, judged: JudgedObject) -> Any:
+    """The file as it stands if it is about the same thing, else a new one."""
+    if path.is_file():
+        try:
+            document = tomlkit.parse(path.read_text(encoding="utf-8"))
+        except ValueError:
+            document = tomlkit.document()
+        if document.get("digest") == judged.digest and "verdicts" in document:
+            if judged.commit is not None:
+                document["commit"] = judged.commit
+            return document
+    document = tomlkit.document()
+    document.add(tomlkit.comment(_HEADER))
+    document.add("subject", tomlkit.item(judged.name))
+    document.add("digest", tomlkit.item(judged.digest))
+    if judged.commit is not None:
+        document.add("commit", tomlkit.item(judged.commit))
+    document.add("verdicts", tomlkit.table(is_super_table=True))
+    return document

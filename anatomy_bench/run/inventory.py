@@ -1,0 +1,225 @@
+"""What the store holds: listed, checked, and removed when it is of no more use."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.registry import experiment_names
+from anatomy_bench.run.provenance import code_digest
+from anatomy_bench.run.store import DAMAGED, StoredJob, file_of, set_aside
+from anatomy_bench.values.record import Record, from_json
+
+_DAY_SECONDS = 86_400
+_LEFTOVER_SECONDS = 3_600
+"""Age from which a temporary file belongs to no process that still writes it."""
+
+
+@dataclass(frozen=True)
+class KeptJob:
+    """A job's file.
+
+    Attributes:
+        key: everything that determined its results.
+        units: how many it has.
+        bytes: size of the file.
+        age_seconds: since it was measured.
+    """
+
+    path: Path
+    key: dict[str, Any]
+    units: int
+    bytes: int
+    age_seconds: float
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the sources that measured it are no longer those that are installed: no run reads it."""
+        experiment = self.key["experiment"]
+        return experiment not in experiment_names() or self.key.get("code") != code_digest(experiment)
+
+    @property
+    def subject(self) -> str:
+        """Digest of the model, or `any` where none was measured."""
+        return str(self.key.get("subject", "any"))
+
+
+@dataclass(frozen=True)
+class Holding(Record):
+    """Units that share what they were measured on and with.
+
+    Attributes:
+        subject: digest of the model, or `any` where none was measured.
+        outdated: whether the sources that measured them have changed since, so that no run reads them.
+        bytes: of their files.
+        newest_days: since the last of them was measured.
+        oldest_days: since the first.
+    """
+
+    experiment: str
+    subject: str
+    device: str
+    dtype: str
+    outdated: bool
+    units: int
+    bytes: int
+    newest_days: float
+    oldest_days: float
+
+
+@dataclass(frozen=True)
+class Inventory(Record):
+    """The content of a store.
+
+    Attributes:
+        folder: where it is.
+        holdings: by experiment, then subject.
+        damaged: files set aside, or whose content is not a job.
+        leftovers: files that killed writes have left.
+    """
+
+    folder: str
+    holdings: tuple[Holding, ...]
+    damaged: int
+    leftovers: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to remove: the jobs that meet every condition given.
+
+    Attributes:
+        outdated: measured by sources that have changed since.
+        older_than_days: measured longer ago.
+        subject: how the digest of their model begins.
+    """
+
+    outdated: bool = False
+    older_than_days: float | None = None
+    subject: str | None = None
+
+    def __contains__(self, job: KeptJob) -> bool:
+        return (
+            (job.is_outdated or not self.outdated)
+            and (self.older_than_days is None or job.age_seconds > self.older_than_days * _DAY_SECONDS)
+            and (self.subject is None or job.subject.startswith(self.subject))
+        )
+
+
+def take_inventory(folder: Path) -> Inventory:
+    """Count what a store holds. Changes nothing."""
+    read = [_read(path) for path in _job_files(folder)]
+    alike: dict[tuple[str, str, str, str, bool], list[KeptJob]] = {}
+    for job in (each for each in read if each is not None):
+        device, dtype = (str(job.key.get(name, "any")) for name in ("device", "dtype"))
+        group = str(job.key["experiment"]), job.subject, device, dtype, job.is_outdated
+        alike.setdefault(group, []).append(job)
+    holdings = (
+        Holding(
+            *group,
+            units=sum(job.units for job in jobs),
+            bytes=sum(job.bytes for job in jobs),
+            newest_days=min(job.age_seconds for job in jobs) / _DAY_SECONDS,
+            oldest_days=max(job.age_seconds for job in jobs) / _DAY_SECONDS,
+        )
+        for group, jobs in sorted(alike.items())
+    )
+    unreadable = sum(each is None for each in read)
+    return Inventory(str(folder), tuple(holdings), len(_damaged(folder)) + unreadable, len(_leftovers(folder)))
+
+
+def verify_store(folder: Path) -> tuple[int, tuple[Path, ...]]:
+    """Check every job against its name and its checksum; set aside those that fail.
+
+    Returns:
+        Number of jobs that are what was stored, and where the others are now.
+
+    Raises:
+        UsageError: a damaged file cannot be set aside.
+    """
+    damaged = [path for path in _job_files(folder) if not _is_what_was_stored(path, folder)]
+    return len(_job_files(folder)) - len(damaged), tuple(set_aside(path) for path in damaged)
+
+
+def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> tuple[KeptJob, ...]:
+    """Remove jobs.
+
+    A run that reads them meanwhile is not disturbed: what it finds missing it measures again.
+
+    Returns:
+        Those removed, or with `dry_run` those that would be.
+
+    Raises:
+        UsageError: a file cannot be removed.
+    """
+    jobs = [job for path in _job_files(folder) if (job := _read(path)) is not None and job in selected]
+    if not dry_run:
+        _remove(job.path for job in jobs)
+    return tuple(jobs)
+
+
+def prune_rubbish(folder: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
+    """Remove files set aside as damaged, and what killed writes have left.
+
+    Returns:
+        Those removed, or with `dry_run` those that would be.
+
+    Raises:
+        UsageError: a file cannot be removed.
+    """
+    rubbish = (*_damaged(folder), *_leftovers(folder))
+    if not dry_run:
+        _remove(rubbish)
+    return rubbish
+
+
+def _job_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*/*/*.json") if not path.name.startswith("."))
+
+
+def _damaged(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob(f"*/*/*{DAMAGED}")))
+
+
+def _leftovers(folder: Path) -> tuple[Path, ...]:
+    """Temporary files of `write_atomically` whose process must be gone."""
+    return tuple(sorted(path for path in folder.glob("*/*/.*.json.*") if _age_seconds(path) > _LEFTOVER_SECONDS))
+
+
+def _read(path: Path) -> KeptJob | None:
+    try:
+        content = path.read_bytes()
+        job = from_json(StoredJob, content)
+    except (OSError, ValueError):  # removed meanwhile, or not a job
+        return None
+    kept = KeptJob(path, job.key, len(job.results), len(content), _age_seconds(path))
+    return kept if "experiment" in job.key else None
+
+
+def _is_what_was_stored(path: Path, folder: Path) -> bool:
+    try:
+        stored = from_json(StoredJob, path.read_bytes())
+        return stored.is_whole and folder / file_of(stored.key) == path
+    except FileNotFoundError:  # removed meanwhile
+        return True
+    except (ValueError, KeyError):
+        return False
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _age_seconds(path: Path) -> float:
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        return 0.0
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot remove {path}: {error.strerror}") from error

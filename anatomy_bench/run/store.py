@@ -1,0 +1,142 @@
+"""Finished jobs, kept the moment they are done.
+
+Every job, which is one unit of work or several that are measured together, is a file of its
+own, named by a digest of everything that determines its results, to the last bit. A run that
+is killed loses at most the job it was at; the next one goes on.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from anatomy_bench.base.atomic import write_atomically
+from anatomy_bench.base.errors import DamagedUnitWarning, UsageError
+from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
+
+DAMAGED = ".damaged"
+"""Suffix of files that were not what was stored."""
+
+
+@dataclass(frozen=True)
+class StoredJob(Record):
+    """The content of a job's file.
+
+    Attributes:
+        key: everything that determines the results.
+        sha256: of the results and the seconds.
+        results: of each unit.
+        seconds: that each unit took.
+    """
+
+    key: dict[str, Any]
+    sha256: str
+    results: tuple[Any, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the results are those that were stored."""
+        return self.sha256 == _digest([self.results, self.seconds])
+
+    def finished(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...]:
+        """The units, if they are those of that key.
+
+        Raises:
+            ValueError: they are others, or were altered.
+        """
+        if self.key != key or not self.is_whole:
+            raise ValueError("not the job that was asked for, or altered")
+        read = (from_data(result_type, result) for result in self.results)
+        return tuple(Finished(*each) for each in zip(read, self.seconds, strict=True))
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of finished jobs."""
+
+    folder: Path
+
+    @contextmanager
+    def locked(self, circumstances: dict[str, Any]) -> Iterator[None]:
+        """Let one process at a time measure under the same circumstances; others wait, then read.
+
+        Raises:
+            UsageError: the store cannot be written to.
+        """
+        lock = FileLock(self.folder / f"{_digest(circumstances)}.lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise UsageError(f"cannot write to the store {self.folder}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def get(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...] | None:
+        """The units of the finished job of that key, or `None`. A damaged file is set aside with a warning.
+
+        Raises:
+            UsageError: the store cannot be read.
+        """
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        try:
+            return from_json(StoredJob, content).finished(key, result_type)
+        except ValueError:  # not JSON, not of this form, or not what the checksum says
+            aside = set_aside(path)
+            told = f"what was stored was damaged, set aside as {aside}; measuring again"
+            warnings.warn(told, DamagedUnitWarning, stacklevel=2)
+            return None
+
+    def put(self, key: dict[str, Any], finished: Sequence[Finished]) -> None:
+        """Keep the units of a finished job.
+
+        Raises:
+            UsageError: the store cannot be written to.
+        """
+        results = tuple(to_data(each.result) for each in finished)
+        seconds = tuple(each.seconds for each in finished)
+        stored = StoredJob(key, _digest([results, seconds]), results, seconds)
+        write_atomically(self._path(key), to_json(stored))
+
+    def _path(self, key: dict[str, Any]) -> Path:
+        return self.folder / file_of(key)
+
+
+def file_of(key: dict[str, Any]) -> Path:
+    """Where in the store the job of that key is."""
+    digest = _digest(key)
+    return Path(str(key["experiment"]), digest[:2], f"{digest}.json")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that it is told of once and can still be looked at.
+
+    Raises:
+        UsageError: the store cannot be written to.
+    """
+    aside = path.with_suffix(DAMAGED)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise UsageError(f"cannot set aside the damaged {path}: {error.strerror}") from error
+    return aside
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Values that are written down or computed with: records, intervals, statistics, texts, measurements."""

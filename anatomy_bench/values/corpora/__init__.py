@@ -1,0 +1,1 @@
+"""Texts written for this project that more than one paper's experiments score."""

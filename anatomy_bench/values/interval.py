@@ -1,0 +1,36 @@
+"""An interval of values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import model_serializer, model_validator
+
+from anatomy_bench.values.record import Record
+
+
+@dataclass(frozen=True)
+class Interval(Record):
+    """A closed interval of 95 % confidence, or of what rounding leaves open; `[low, high]` in JSON."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        """Refuse a reversed interval: it would judge at random."""
+        if self.low > self.high:
+            raise ValueError(f"interval [{self.low}, {self.high}] is reversed")
+
+    def widened(self, below: float, above: float) -> "Interval":
+        """The interval with its ends so much further out."""
+        return Interval(self.low - below, self.high + above)
+
+    @model_serializer
+    def _as_pair(self) -> tuple[float, float]:
+        return (self.low, self.high)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_pair(cls, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and len(value) == 2:  # noqa: PLR2004 (low and high)
+            return {"low": value[0], "high": value[1]}
+        return value

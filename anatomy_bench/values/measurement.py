@@ -1,0 +1,121 @@
+"""What every measurement records, whatever the experiment."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anatomy_bench.values.randomness import generator
+from anatomy_bench.values.record import Record
+
+
+@dataclass(frozen=True)
+class SubjectRecord(Record):
+    """The model under study, as JSON names it.
+
+    Attributes:
+        name: as the user gave it.
+        digest: of weights, config and tokenizer; changes with any of them.
+        architecture: the model class.
+        layers: number of decoder layers.
+        parameters: number of parameters, tied ones counted once.
+        components: the weight matrices that every decoder layer has.
+        fused: those components that hold several projections in one matrix.
+        commit: the hub commit that was loaded, or `None` for local files.
+        note: what a reader must know of this subject.
+    """
+
+    name: str
+    digest: str
+    architecture: str
+    layers: int
+    parameters: int
+    components: tuple[str, ...]
+    fused: tuple[str, ...]
+    commit: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class CorpusRecord(Record):
+    """The text that was scored.
+
+    Attributes:
+        tokens: predicted tokens in all sentences together.
+        sentence_tokens: predicted tokens of each sentence.
+    """
+
+    name: str
+    digest: str
+    sentences: int
+    tokens: int
+    sentence_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Versions(Record):
+    """The software that measured."""
+
+    anatomy_bench: str
+    python: str
+    torch: str
+    transformers: str
+    numpy: str
+
+
+@dataclass(frozen=True)
+class Provenance(Record):
+    """All that is needed to repeat a measurement.
+
+    Attributes:
+        seed: of every random generator.
+        profile: `quick` or `paper`.
+        device: kind of device, such as `cpu` or `cuda`.
+        device_name: the processor or accelerator.
+        dtype: of the weights and the arithmetic.
+        attention: attention implementation.
+        code: digest of the sources that measured.
+        git_commit: of the checkout that ran, or `None` outside one.
+        git_dirty: whether that checkout had uncommitted changes.
+    """
+
+    seed: int
+    profile: str
+    device: str
+    device_name: str
+    dtype: str
+    attention: str
+    code: str
+    git_commit: str | None
+    git_dirty: bool | None
+    versions: Versions
+
+
+@dataclass(frozen=True)
+class Measurement(Record, ABC):
+    """What an experiment measured. Each experiment adds its own fields.
+
+    Attributes:
+        schema: name and version of the fields, such as `anatomy_bench/ablation/1`.
+        experiment: name of the experiment.
+        subject: the model.
+        corpus: the text, or `None` for experiments that read weights only.
+        provenance: how it was measured.
+        seconds: time of the measuring alone, without loading the model.
+    """
+
+    schema: str
+    experiment: str
+    subject: SubjectRecord
+    corpus: CorpusRecord | None
+    provenance: Provenance
+    seconds: float
+
+    @abstractmethod
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """Headers and rows for a reader at a terminal."""
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """A random generator that depends on the run's seed and the purpose alone."""
+        return generator(self.provenance.seed, purpose)

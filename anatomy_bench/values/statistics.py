@@ -1,0 +1,209 @@
+"""Intervals and correlations. Random generators are passed in; nothing draws from a global one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from anatomy_bench.values.interval import Interval
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+LEAST_SENTENCES = 5
+"""Fewer sentences than this tell nothing of their spread: resamples mostly repeat one of them."""
+
+_ROUNDING = 1e-6
+"""Share of the standard error below which a resample's own error is rounding: it drew one sentence only."""
+
+_TAILS = (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2)
+
+
+def percent(delta_nll_nats: Floats | float) -> Floats:
+    """Perplexity degradation in percent for a change of mean negative log-likelihood (paper 3.2)."""
+    with np.errstate(over="ignore"):  # a bound beyond float64 is infinite
+        return 100.0 * np.expm1(np.asarray(delta_nll_nats, dtype=np.float64))
+
+
+def percentile_interval(draws: Floats) -> Interval:
+    """Where the middle 95 % of the draws lie."""
+    low, high = np.percentile(draws, _TAILS)
+    return Interval(float(low), float(high))
+
+
+@dataclass(frozen=True)
+class PairedBootstrap:
+    """Resampling of sentences, the same for every variant, so that variants stay paired.
+
+    The statistic is the change of negative log-likelihood per token,
+    Σ (nll_variant − nll_intact) / Σ tokens, whose exponential is the ratio of perplexities.
+
+    Attributes:
+        delta_nll_nats: that change, shape (variants,).
+        standard_error: of it, by linearising the ratio; shape (variants,).
+        resampled: the change on each resample, shape (resamples, variants).
+        resampled_error: its standard error on each resample, same shape.
+        sentences: how many there are.
+    """
+
+    delta_nll_nats: Floats
+    standard_error: Floats
+    resampled: Floats
+    resampled_error: Floats
+    sentences: int
+
+    @classmethod
+    def over_sentences(
+        cls,
+        intact_nll_nats: Floats,
+        variant_nll_nats: Floats,
+        tokens: Floats,
+        resamples: int,
+        rng: np.random.Generator,
+    ) -> "PairedBootstrap":
+        """Resample sentences with replacement.
+
+        Args:
+            intact_nll_nats: shape (sentences,).
+            variant_nll_nats: shape (variants, sentences).
+            tokens: predicted tokens, shape (sentences,).
+            resamples: how often.
+            rng: draws the resamples.
+        """
+        deltas = variant_nll_nats - intact_nll_nats
+        count = len(tokens)
+        picks = rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
+        whole = np.ones((1, count))
+        estimate, error = _ratio_and_error(deltas, tokens, whole)
+        resampled, resampled_error = _ratio_and_error(deltas, tokens, picks)
+        return cls(estimate[0], error[0], resampled, resampled_error, count)
+
+    def intervals(self) -> tuple[Interval | None, ...]:
+        """A studentised 95 % interval of each variant's change, in nats; `None` for fewer than 5 sentences.
+
+        Studentised (bootstrap-t), because plain percentiles of ten skewed sentences are
+        too narrow: `tests/test_statistics.py` measures the coverage.
+        """
+        if not self._tells_spread:
+            return tuple(None for _ in self.delta_nll_nats)
+        low, high = np.percentile(self._deviations(), _TAILS, axis=0)
+        return tuple(
+            Interval(float(centre - upper * error), float(centre - lower * error))
+            for centre, error, lower, upper in zip(self.delta_nll_nats, self.standard_error, low, high, strict=True)
+        )
+
+    def simultaneous_intervals(self) -> tuple[Interval | None, ...]:
+        """95 % intervals that hold for all variants at once (max-T), in nats."""
+        if not self._tells_spread:
+            return tuple(None for _ in self.delta_nll_nats)
+        widest = float(np.percentile(np.abs(self._deviations()).max(axis=1), 100 * CONFIDENCE))
+        return tuple(
+            Interval(float(centre - widest * error), float(centre + widest * error))
+            for centre, error in zip(self.delta_nll_nats, self.standard_error, strict=True)
+        )
+
+    def interval_of(self, statistic: Callable[[Floats], float]) -> Interval | None:
+        """A percentile interval of any statistic of all variants' changes together.
+
+        Args:
+            statistic: from changes of shape (variants,), in nats, to a number.
+        """
+        if not self._tells_spread:
+            return None
+        return percentile_interval(np.array([statistic(row) for row in self.resampled]))
+
+    @property
+    def _tells_spread(self) -> bool:
+        return self.sentences >= LEAST_SENTENCES
+
+    def _deviations(self) -> Floats:
+        """(resampled − estimate) / its own error; 0 where a resample has no spread of its own."""
+        apart = self.resampled - self.delta_nll_nats
+        has_spread = self.resampled_error > _ROUNDING * self.standard_error
+        return np.divide(apart, self.resampled_error, out=np.zeros_like(apart), where=has_spread)
+
+
+def _ratio_and_error(deltas: Floats, tokens: Floats, picks: Floats) -> tuple[Floats, Floats]:
+    """Σ delta / Σ tokens and its linearised standard error, for every row of picks; NaN error for one sentence."""
+    drawn = picks @ tokens
+    ratio = (picks @ deltas.T) / drawn[:, None]
+    # Residuals delta − ratio · tokens, squared and summed without a (resamples, variants, sentences) array.
+    squares = (
+        picks @ (deltas.T**2) - 2 * ratio * (picks @ (deltas * tokens).T) + ratio**2 * (picks @ tokens**2)[:, None]
+    )
+    count = len(tokens)
+    scale = count / (count - 1) if count > 1 else np.nan
+    return ratio, np.sqrt(np.maximum(squares, 0.0) * scale) / drawn[:, None]
+
+
+def rank_correlation(first: Floats, second: Floats) -> tuple[float, Interval | None]:
+    """Spearman's correlation with the interval of Bonett and Wright (2000), on Fisher's scale.
+
+    Args:
+        first: shape (n,).
+        second: shape (n,).
+
+    Returns:
+        NaN and `None` where one side does not vary; no interval for fewer than 4 pairs.
+    """
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan"), None
+    rho = float(scipy.stats.spearmanr(first, second).statistic)
+    return rho, _rank_interval(rho, len(first))
+
+
+def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tuple[float, Interval | None]:
+    """Spearman's correlation of two series with the ranks of a third held fixed.
+
+    Args:
+        first: shape (n,).
+        second: shape (n,).
+        given: shape (n,); the interval loses one pair to it.
+
+    Returns:
+        NaN and `None` where a series does not vary, or the third ranks as one of the others does.
+    """
+    if min(map(np.ptp, (first, second, given))) == 0:
+        return float("nan"), None
+    matrix = np.corrcoef([scipy.stats.rankdata(each) for each in (first, second, given)])
+    (between, one), other = matrix[0, 1:], matrix[1, 2]
+    left = (1 - one**2) * (1 - other**2)
+    if left < _ROUNDING:
+        return float("nan"), None
+    rho = float(np.clip((between - one * other) / np.sqrt(left), -1, 1))
+    return rho, _rank_interval(rho, len(first) - 1)
+
+
+def _rank_interval(rho: float, pairs: int) -> Interval | None:
+    if pairs < 4:  # noqa: PLR2004 (the standard error divides by n − 3)
+        return None
+    # Fisher's scale has no ±1; perfect ranks are told from one swap of neighbours only that far.
+    one_swap = 1 - 12 / (pairs * (pairs**2 - 1))
+    centre = np.arctanh(np.clip(rho, -one_swap, one_swap))
+    half = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rho**2 / 2) / (pairs - 3))
+    return Interval(float(np.tanh(centre - half)), float(np.tanh(centre + half)))
+
+
+def block_bootstrap_mean(
+    series: Floats, block: int, resamples: int, rng: np.random.Generator
+) -> tuple[float, Interval | None]:
+    """Mean of a serially dependent series with a circular block bootstrap.
+
+    Args:
+        series: shape (n,).
+        block: length of the blocks; at least the reach of the dependence.
+        resamples: how often.
+        rng: draws the blocks.
+
+    Returns:
+        No interval for fewer than two blocks.
+    """
+    count = len(series)
+    if count < 2 * block:
+        return float(series.mean()), None
+    blocks = -(-count // block)
+    starts = rng.integers(count, size=(resamples, blocks))
+    picked = (starts[:, :, None] + np.arange(block)).reshape(resamples, -1)[:, :count] % count
+    return float(series.mean()), percentile_interval(series[picked].mean(axis=1))
