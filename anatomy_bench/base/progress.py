@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 Advance = Callable[[int], None]
@@ -45,6 +46,18 @@ class TerminalProgress:
         with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
             task = shown.add_task(name, total=total)
             yield lambda steps: shown.advance(task, steps)
+
+
+@dataclass(frozen=True)
+class NamedProgress:
+    """Progress that says what its stages are of, such as `ablation on wide, part 2 of 3: scoring`."""
+
+    inner: Progress
+    name: str
+
+    def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Begin a stage of the named work."""
+        return self.inner.stage(f"{self.name}: {name}", total)
 
 
 def progress_for_terminal() -> Progress:

@@ -138,6 +138,13 @@ class Need(Record):
     corpus: str | None = None
     layers: tuple[int, ...] | None = None
 
+    @property
+    def name(self) -> str:
+        """As people name it, such as `ablation on wide, layers 14, 17 only`."""
+        where = f" on {self.corpus}" if self.corpus else ""
+        layers = f", layers {', '.join(map(str, self.layers))} only" if self.layers else ""
+        return f"{self.experiment}{where}{layers}"
+
 
 def always_applies(layer_count: int) -> str | None:
     """The default of `Claim.applies`: any model will do."""

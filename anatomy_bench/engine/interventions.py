@@ -6,7 +6,7 @@ experiment's own lie in its folder, here or in another package.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 from anatomy_bench.values.record import Record, from_data
@@ -66,7 +66,7 @@ def registered(intervention: KindT) -> KindT:
     Raises:
         ValueError: another class has that kind; both places are named.
     """
-    (kind,) = (field.default for field in fields(intervention) if field.name == "kind")  # type: ignore[arg-type]
+    kind = str(getattr(intervention, "kind"))  # noqa: B009 (a field's default, which no `Record` declares)
     other = _KINDS.setdefault(kind, intervention)
     if _place(other) != _place(intervention):  # the same class again, where a module is loaded anew
         raise ValueError(f"two kinds of intervention are called {kind!r}: {_place(other)} and {_place(intervention)}")

@@ -1,6 +1,6 @@
 """What every experiment is made of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -34,6 +34,11 @@ class Setting:
     subject: SubjectRecord
     corpus: CorpusRecord | None
     provenance: Provenance
+
+    @property
+    def seed(self) -> int:
+        """Of every random generator."""
+        return self.provenance.seed
 
     def header(self, experiment: str, finished: "Mapping[Any, Finished]") -> dict[str, Any]:
         """The fields that every measurement has."""
@@ -87,8 +92,10 @@ class Experiment(Protocol):
         """The frozen config of a profile, for the given layers or all."""
         ...
 
-    def units(self, subject: SubjectRecord, config: Any, seed: int) -> Sequence[Any]:
+    def units(self, setting: Setting, config: Any) -> Sequence[Any]:
         """The independent units of work: frozen, picklable, and each all that determines its result.
+
+        What is drawn at random follows from the seed of the setting's provenance.
 
         Raises:
             UsageError: the config does not fit the subject.
@@ -107,10 +114,8 @@ class Experiment(Protocol):
         """What a job costs on a model of that size; `corpus` is the run's, whether or not it is read."""
         ...
 
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Any, Finished]]:
-        """Do some jobs in order; yield the results of each, by unit, as soon as it is done."""
+    def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Any, Finished]:
+        """Do a job; the results by unit."""
         ...
 
     def assemble(self, setting: Setting, config: Any, finished: Mapping[Any, Finished]) -> Measurement:

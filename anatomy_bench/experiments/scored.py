@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -110,12 +110,9 @@ class ScoredExperiment:
         """Of its sweep; what it takes to make the changed weights is not counted."""
         return sweep_cost(job, size, corpus)
 
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Intervention, Finished]]:
-        """A sweep a job."""
-        for job in jobs:
-            yield score_together(job, subject, corpus, progress)
+    def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Intervention, Finished]:
+        """One sweep."""
+        return score_together(job, subject, corpus, progress)
 
 
 def score_together(

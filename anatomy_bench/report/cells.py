@@ -4,9 +4,9 @@ from anatomy_bench.claim.claim import Finding, Need
 from anatomy_bench.claim.conclusion import Conclusion
 from anatomy_bench.registry import all_findings
 from anatomy_bench.report.figures import Figure, figures_of
-from anatomy_bench.report.page import measurement_name, render, style
+from anatomy_bench.report.page import render, style
 from anatomy_bench.report.why import why
-from anatomy_bench.run.ledger import JudgedFinding, KeptMeasurement, Ledger, make_ledger
+from anatomy_bench.run.ledger import JudgedFinding, Ledger, make_ledger
 from anatomy_bench.run.options import Options
 from anatomy_bench.values.measurement import Measurement
 
@@ -14,7 +14,7 @@ from anatomy_bench.values.measurement import Measurement
 def measurement_cell(need: Need, measurement: Measurement) -> str:
     """A measurement's table, and those figures of findings that are drawn from it alone."""
     headers, rows = measurement.table()
-    name = measurement_name(KeptMeasurement(need, {}))
+    name = need.name
     told = f"{name}: {measurement.subject.name}, profile {measurement.provenance.profile}"
     return _cell(title=told, table=(headers, rows), findings=(), figures=_figures(need, measurement))
 

@@ -7,7 +7,7 @@ from anatomy_bench.claim.claim import Kind
 from anatomy_bench.registry import all_papers
 from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.figures import Figure, figures_of
-from anatomy_bench.report.page import measurement_facts, measurement_name, render
+from anatomy_bench.report.page import measurement_facts, render
 from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
 from anatomy_bench.report.scaling import scaling
@@ -64,7 +64,7 @@ def html_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:
         ledger=ledger,
         sections=[_section(ledger, finding, number) for number, finding in enumerate(ledger.findings, 1)],
         measurements=[
-            _Kept(_anchor(number), measurement_name(kept), measurement_facts(kept.data))
+            _Kept(_anchor(number), kept.need.name, measurement_facts(kept.data))
             for number, kept in enumerate(ledger.measurements, 1)
         ],
         command=run_command(ledger),
@@ -95,9 +95,7 @@ def _section(ledger: Ledger, finding: JudgedFinding, number: int) -> _Section:
         figures=figures_of(finding, ledger),
         command=finding_command(ledger, finding),
         measurements=[
-            (_anchor(place), measurement_name(kept))
-            for place, kept in enumerate(ledger.measurements, 1)
-            if kept.need in needs
+            (_anchor(place), kept.need.name) for place, kept in enumerate(ledger.measurements, 1) if kept.need in needs
         ],
     )
 

@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from anatomy_bench.claim.claim import VerdictWord
 from anatomy_bench.claim.conclusion import Conclusion
 from anatomy_bench.claim.quantities import measured_text
-from anatomy_bench.run.ledger import KeptMeasurement
 from anatomy_bench.values.quantities import interval_text, quantity
 
 _SYMBOLS: dict[str, str] = {
@@ -56,14 +55,6 @@ def symbol(word: str) -> str:
 
 def _tone(word: str) -> str:
     return _TONES[_SYMBOLS[word]]
-
-
-def measurement_name(kept: KeptMeasurement) -> str:
-    """A measurement as people name it."""
-    need = kept.need
-    where = f" on {need.corpus}" if need.corpus else ""
-    layers = f", layers {', '.join(map(str, need.layers))} only" if need.layers else ""
-    return f"{need.experiment}{where}{layers}"
 
 
 def measurement_facts(data: dict[str, Any]) -> list[tuple[str, str]]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anatomy_bench.base.errors import UsageError
-from anatomy_bench.registry import experiment_names
-from anatomy_bench.run.provenance import code_digest
+from anatomy_bench.run.provenance import is_current
 from anatomy_bench.run.store import DAMAGED, StoredJob, file_of, set_aside
 from anatomy_bench.values.record import Record, from_json
 
@@ -36,9 +35,8 @@ class KeptJob:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the sources that measured it are no longer those that are installed: no run reads it."""
-        experiment = self.key["experiment"]
-        return experiment not in experiment_names() or self.key.get("code") != code_digest(experiment)
+        """Whether the sources and libraries that measured it are no longer those that are installed: no run reads it."""
+        return not is_current(self.key)
 
     @property
     def subject(self) -> str:
@@ -52,7 +50,7 @@ class Holding(Record):
 
     Attributes:
         subject: digest of the model, or `any` where none was measured.
-        outdated: whether the sources that measured them have changed since, so that no run reads them.
+        outdated: whether sources or libraries that measured them have changed since, so that no run reads them.
         bytes: of their files.
         newest_days: since the last of them was measured.
         oldest_days: since the first.

@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError
-from anatomy_bench.experiments.experiment import Experiment, Finished, Setting
+from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.run.task import Task
 from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
@@ -36,11 +37,14 @@ class Scored(Protocol):
 
 @dataclass(frozen=True)
 class Assembled:
-    """What a measurement was assembled from."""
+    """What a measurement was assembled from.
 
-    experiment: Experiment
-    setting: Setting
-    config: Any
+    Attributes:
+        task: that it was made for.
+        finished: the result of each of its units, in their order.
+    """
+
+    task: Task
     finished: Mapping[Any, Finished]
 
     @property
@@ -59,14 +63,11 @@ def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
     Returns:
         `COPIES` measurements, with coarse intervals.
     """
-    config = made.config
-    if hasattr(config, "resamples"):
-        config = replace(config, resamples=RESAMPLES)
-    rng = generator(made.setting.provenance.seed, f"rounding in {made.experiment.name}")
-    return [
-        made.experiment.assemble(made.setting, config, _disturbed_results(made.finished, relative_error, rng))
-        for _ in range(COPIES)
-    ]
+    task = made.task
+    if hasattr(task.config, "resamples"):
+        task = replace(task, config=replace(task.config, resamples=RESAMPLES))
+    rng = generator(task.setting.seed, f"rounding in {task.experiment.name}")
+    return [task.assemble(_disturbed_results(made.finished, relative_error, rng)) for _ in range(COPIES)]
 
 
 def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> NumericalError | None:

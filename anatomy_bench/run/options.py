@@ -8,6 +8,7 @@ from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.values.measurement import Provenance, SubjectRecord
 
 DEFAULT_MODEL = "bundled"
+DTypeName = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Options:
     model: str = DEFAULT_MODEL
     revision: str | None = None
     device: str = "auto"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: DTypeName = "float32"
     profile: Profile | None = None
     corpus: Path | None = None
     seed: int = 0

@@ -1,87 +1,115 @@
 """How and with what a measurement was made."""
 
 import hashlib
+import importlib
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from anatomy_bench import __version__
-from anatomy_bench.experiments.experiment import Profile
-from anatomy_bench.registry import get_experiment
+from anatomy_bench.experiments.experiment import Experiment, FollowUp, Profile
+from anatomy_bench.registry import experiment_names, experiment_package, get_experiment
 from anatomy_bench.values.measurement import Provenance, Versions
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
-_PACKAGE = Path(__file__).parent
-_MEASURING = (
-    "engine/head.py",
-    "engine/matrices.py",
-    "engine/memory.py",
-    "engine/naive.py",
-    "engine/rows.py",
-    "engine/stack.py",
-    "engine/sweep.py",
-    "subject/*.py",
-    "gaussian_noise.py",
-    "interventions.py",
-    "layer_sets.py",
-    "limits.py",
-    "regressions.py",
-    "ridge.py",
-    "scored.py",
-    "statistics.py",
-    "strategies.py",
-)
-"""Sources that every measurement on a subject depends on."""
+_ROOT = Path(__file__).parent.parent.parent
+_SHARED = ("anatomy_bench.values", "anatomy_bench.engine")
+"""Rooms that every result depends on."""
 
-_OF_EXPERIMENT = ("experiments/{}.py", "engine/{}.py", "engine/{}_*.py", "{}_*.py")
-"""Sources that one experiment alone depends on: editing a training loop makes no ablation stale."""
+_OF_SUBJECT = "anatomy_bench.subject"
+_CORE_EXPERIMENTS = "anatomy_bench.experiments"
 
 
 @cache
 def code_digest(experiment: str) -> str:
-    """Digest of the sources that make an experiment's measurements: its version, which nobody can forget to raise."""
-    shared = _MEASURING if get_experiment(experiment).reads_subject else ()
+    """Digest of the sources that decide an experiment's results: its version, which nobody can forget to raise.
+
+    They are found by folders: the rooms `values` and `engine`, and `subject` if it reads one; what lies directly in the
+    core's `experiments`, in the paper's, and in the paper's room; the experiment's own folder; and all these of another
+    whose measurement its config follows from.
+    """
     digest = hashlib.sha256()
-    for pattern in (*shared, *(each.format(experiment) for each in _OF_EXPERIMENT)):
-        for path in sorted(_PACKAGE.glob(pattern)):
-            digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    for name, path in sorted(measuring_sources(experiment).items()):
+        digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def provenance(subject: "Subject", experiment: str, profile: Profile, seed: int) -> Provenance:
+def measuring_sources(experiment: str) -> dict[str, Path]:
+    """Every file that decides an experiment's results, by a name that is the same on every machine."""
+    made, package = get_experiment(experiment), experiment_package(experiment)
+    beside = package.rpartition(".")[0]
+    rooms = [*_SHARED, *([_OF_SUBJECT] if made.reads_subject else [])]
+    partly = {_CORE_EXPERIMENTS, beside, *([] if beside == _CORE_EXPERIMENTS else [beside.rpartition(".")[0]])}
+    sources = _files(package, "**/*")  # with whatever data lie in it
+    for room in rooms:
+        sources |= _files(room, "**/*.py")
+    for folder in partly:
+        sources |= _files(folder, "*.py")
+    return sources | (measuring_sources(made.follows) if isinstance(made, FollowUp) else {})
+
+
+def _files(package: str, pattern: str) -> dict[str, Path]:
+    return {
+        f"{package}/{path.relative_to(folder).as_posix()}": path
+        for folder in map(Path, importlib.import_module(package).__path__)
+        for path in folder.glob(pattern)
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+
+
+def is_current(key: Mapping[str, Any]) -> bool:
+    """Whether a run of today, with the sources and libraries that are installed, could still ask for a stored job."""
+    experiment, then = key["experiment"], key.get("versions")
+    if experiment not in experiment_names() or key.get("code") != code_digest(experiment):
+        return False
+    try:
+        return then == asdict(versions("gguf" if isinstance(then, dict) and then.get("gguf") else None))
+    except PackageNotFoundError:
+        return False
+
+
+def provenance(subject: "Subject", experiment: Experiment, profile: Profile, seed: int) -> Provenance:
     """Of a measurement that is made now."""
     commit, dirty = _git_state()
     return Provenance(
         seed=seed,
         profile=profile.value,
         device=subject.device.type,
-        device_name=_device_name(subject),
+        device_name=subject.device_name or processor_name(),
         dtype=subject.dtype,
         attention=subject.attention,
-        code=code_digest(experiment),
+        code=code_digest(experiment.name),
         git_commit=commit,
         git_dirty=dirty,
-        versions=Versions(
-            anatomy_bench=__version__,
-            python=platform.python_version(),
-            torch=version("torch"),
-            transformers=version("transformers"),
-            numpy=version("numpy"),
-        ),
+        threads=subject.threads,
+        instructions=subject.instructions,
+        versions=versions(subject.read_by),
     )
 
 
-def _device_name(subject: "Subject") -> str:
-    if subject.device.type == "cuda":
-        import torch
+@cache
+def versions(read_by: str | None = None) -> Versions:
+    """Of the software that decides results.
 
-        return torch.cuda.get_device_name(subject.device)
-    return processor_name()
+    Args:
+        read_by: the package that read the weights, where it is not the one that loads models.
+    """
+    return Versions(
+        anatomy_bench=version("anatomy_bench"),
+        python=platform.python_version(),
+        torch=version("torch"),
+        transformers=version("transformers"),
+        numpy=version("numpy"),
+        scipy=version("scipy"),
+        scikit_learn=version("scikit-learn"),
+        gguf=version("gguf") if read_by == "gguf" else None,
+    )
 
 
 @cache
@@ -96,7 +124,7 @@ def processor_name() -> str:
 @cache
 def _git_state() -> tuple[str | None, bool | None]:
     """Commit and dirtiness of the checkout that this package runs from, if it does."""
-    root = _PACKAGE.parent
+    root = _ROOT
     if not (root / ".git").exists():
         return None, None
     try:

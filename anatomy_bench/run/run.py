@@ -1,33 +1,33 @@
 """One run: a subject, loaded at most once; measurements, made at most once; verdicts on them."""
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.base.atomic import check_folder
-from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.locations import cache_folder
-from anatomy_bench.base.progress import Progress, SilentProgress
+from anatomy_bench.base.progress import NamedProgress, Progress, SilentProgress
 from anatomy_bench.claim.claim import Claim, Need, Verdict, judge
 from anatomy_bench.engine.cost import sweep_cost
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Experiment, Finished, FollowUp, Job, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Profile, Setting
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
 from anatomy_bench.experiments.scored import score_together
 from anatomy_bench.registry import get_experiment
+from anatomy_bench.run.jobs import SubjectSource, do_job
 from anatomy_bench.run.numerical_error import COPIES, NOISE_FLOOR, Assembled, disturbed, numerical_error
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.plan import Plan, Planned
 from anatomy_bench.run.provenance import provenance
 from anatomy_bench.run.store import Store
-from anatomy_bench.subject.hub import commit_of
+from anatomy_bench.run.task import Task
 from anatomy_bench.values.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
 from anatomy_bench.values.measurement import Measurement
-from anatomy_bench.values.record import to_data
 
 if TYPE_CHECKING:
-    from anatomy_bench.subject import Subject
+    from anatomy_bench.subject.subject import Subject
 
 _TIMED_SENTENCES = 10
 """Of the corpus: enough to know how fast this machine is, on any model."""
@@ -38,11 +38,26 @@ class Run:
 
     Attributes:
         options: as passed.
+        began: when, in seconds since the epoch. `--fresh` reads nothing that was stored before.
     """
 
-    def __init__(self, options: Options, progress: Progress | None = None, store: Store | None = None) -> None:
-        """Load nothing yet."""
+    def __init__(
+        self,
+        options: Options,
+        progress: Progress | None = None,
+        store: Store | None = None,
+        began: float | None = None,
+    ) -> None:
+        """Load nothing yet.
+
+        Args:
+            options: as passed.
+            progress: where to tell how far the work is.
+            store: of finished jobs; the user's own if none is given.
+            began: when the run began that this one is a part of, if it is.
+        """
         self.options = options
+        self.began = time.time() if began is None else began
         self._progress = progress or SilentProgress()
         self._given_store = store
         self._measured: dict[Need, Measurement] = {}
@@ -56,18 +71,7 @@ class Run:
         Raises:
             AnatomyError: it cannot be had, or nothing measured on it would mean anything.
         """
-        from anatomy_bench.subject import load_subject, resolve_source
-        from anatomy_bench.subject.loading import Permissions
-
-        options = self.options
-        allowed = Permissions(options.trust_remote_code, options.allow_pickled_weights, options.allow_untrained)
-        try:
-            source = resolve_source(options.model, options.revision)
-            commit = commit_of(source.location, source.revision) if isinstance(source.location, str) else None
-            pinned = replace(source, revision=commit or source.revision)  # all of its files are of one commit
-            return load_subject(pinned, device=options.device, dtype=options.dtype, permissions=allowed)
-        except OSError as error:  # a name that is too long, a file without permission, a full disk
-            raise UsageError(f"cannot load {options.model}: {error.strerror or error}") from error
+        return SubjectSource.of(self.options).load()
 
     @cached_property
     def _store(self) -> Store:
@@ -92,14 +96,17 @@ class Run:
         Raises:
             AnatomyError: the first of them.
         """
-        corpus = self.corpus  # cheap: a bad file is told before a model is loaded
+        corpus = self.corpus  # cheap: a bad file is reported before a model is loaded
         check_folder(self._store.folder)
         self.subject.tokenize(corpus.sentences)
 
     def measure(self, need: Need) -> Measurement:
         """The measurement that a claim needs; made once, or taken from the store."""
         if need not in self._measured:
-            self._measured[need] = self._measure(need)
+            task = self.task(need)
+            finished = self._finished(task)
+            self._assembled[need] = Assembled(task, finished)
+            self._measured[need] = task.assemble(finished)
         return self._measured[need]
 
     def judge(self, claim: Claim) -> Verdict:
@@ -115,6 +122,15 @@ class Run:
         """What has been measured or read so far."""
         return dict(self._measured)
 
+    def task(self, need: Need) -> Task:
+        """What a need comes to in this run. Measures first what its config follows from."""
+        task = self._task(need)
+        earlier = followed(task)
+        if earlier is None:
+            return task
+        assert isinstance(task.experiment, FollowUp)
+        return replace(task, config=task.experiment.follow(task.config, self.measure(earlier)))
+
     def plan(self, needs: Iterable[Need]) -> Plan:
         """What measuring them, and what they follow from, would take beside what is stored. Measures nothing."""
         planned: dict[Need, Planned] = {}
@@ -124,15 +140,15 @@ class Run:
 
     def _plan(self, need: Need, planned: dict[Need, Planned]) -> Planned:
         if need not in planned:
-            experiment = get_experiment(need.experiment)
-            earlier = _followed(need)
+            earlier = followed(self._task(need))
             is_whole = earlier is None or self._plan(earlier, planned).is_stored
-            config = self._configured(need) if is_whole else experiment.configure(self.profile, need.layers)
-            setting, text = self._setting(need), self.subject.corpus_record(self._corpus(need))
-            jobs = experiment.jobs(experiment.units(setting.subject, config, self.options.seed))
-            stored = self._stored(experiment, _circumstances(experiment, setting), jobs)
-            missing = tuple(experiment.cost(job, self.subject.size, text) for job in jobs if job not in stored)
-            planned[need] = Planned(need, len(jobs), missing, is_whole)
+            task = self.task(need) if is_whole else self._task(need)
+            text = self.subject.corpus_record(task.corpus)
+            stored = self._stored(task, task.jobs)
+            missing = tuple(
+                task.experiment.cost(job, self.subject.size, text) for job in task.jobs if job not in stored
+            )
+            planned[need] = Planned(need, len(task.jobs), missing, is_whole)
         return planned[need]
 
     def _flops_per_second(self) -> float:
@@ -142,58 +158,45 @@ class Run:
         *_, finished = (score_together([Intact()], self.subject, few, SilentProgress()) for _ in range(2))
         return cost.flops / finished[Intact()].seconds
 
-    def _measure(self, need: Need) -> Measurement:
+    def _task(self, need: Need) -> Task:
+        """The task, but for what its config takes from another measurement."""
         experiment = get_experiment(need.experiment)
-        config, setting = self._configured(need), self._setting(need)
-        units = experiment.units(setting.subject, config, self.options.seed)
-        results = self._finished(experiment, setting, experiment.jobs(units), self._corpus(need))
-        finished = {unit: results[unit] for unit in units}
-        self._assembled[need] = Assembled(experiment, setting, config, finished)
-        return experiment.assemble(setting, config, finished)
-
-    def _configured(self, need: Need) -> Any:
-        """The effective config; measures first what it follows from."""
-        experiment = get_experiment(need.experiment)
-        config = experiment.configure(self.profile, need.layers)
-        earlier = _followed(need)
-        if earlier is None:
-            return config
-        assert isinstance(experiment, FollowUp)
-        return experiment.follow(config, self.measure(earlier))
-
-    def _setting(self, need: Need) -> Setting:
-        experiment = get_experiment(need.experiment)
-        return Setting(
+        corpus = load_corpus(need.corpus) if need.corpus else self.corpus
+        setting = Setting(
             self.subject.record,
-            self.subject.corpus_record(self._corpus(need)) if experiment.reads_corpus else None,
-            provenance(self.subject, experiment.name, self.profile, self.options.seed),
+            self.subject.corpus_record(corpus) if experiment.reads_corpus else None,
+            provenance(self.subject, experiment, self.profile, self.options.seed),
         )
+        return Task(need, experiment, experiment.configure(self.profile, need.layers), setting, corpus)
 
-    def _corpus(self, need: Need) -> Corpus:
-        return load_corpus(need.corpus) if need.corpus else self.corpus
+    def _finished(self, task: Task) -> dict[Any, Finished]:
+        """The result of each unit: from the store, or measured now and kept there.
 
-    def _finished(
-        self, experiment: Experiment, setting: Setting, jobs: Sequence[Job], corpus: Corpus
-    ) -> dict[Any, Finished]:
-        """The result of each unit: from the store, or measured now and kept there."""
-        circumstances = _circumstances(experiment, setting)
-        with self._store.locked(circumstances):
-            stored = self._stored(experiment, circumstances, jobs)
-            finished = {unit: each for job, results in stored.items() for unit, each in zip(job, results, strict=True)}
-            missing = [job for job in jobs if job not in stored]
-            measured = experiment.run(missing, self.subject, corpus, self._progress) if missing else ()
-            for job, results in zip(missing, measured, strict=True):
-                self._store.put(_key(circumstances, job), [results[unit] for unit in job])
-                finished |= results
+        Several processes may be at jobs of the same task: each takes those that no other one is at, and waits for
+        the others at the end.
+        """
+        done = self._stored(task, task.jobs)
+        for waits in (False, True):
+            for number, job in enumerate(task.jobs, 1):
+                if job in done:
+                    continue
+                with self._store.claimed(task.key(job), wait=waits) as is_ours:
+                    if is_ours:
+                        done |= self._stored(task, [job]) or {job: self._do(task, job, number)}
+        results = {unit: each for job in task.jobs for unit, each in zip(job, done[job], strict=True)}
+        return {unit: results[unit] for unit in task.units}
+
+    def _do(self, task: Task, job: Job, number: int) -> tuple[Finished, ...]:
+        place = f"{task.need.name}, part {number} of {len(task.jobs)}" if len(task.jobs) > 1 else task.need.name
+        results = do_job(task, job, self.subject, NamedProgress(self._progress, place))
+        finished = tuple(results[unit] for unit in job)
+        self._store.put(task.key(job), finished)
         return finished
 
-    def _stored(
-        self, experiment: Experiment, circumstances: dict[str, Any], jobs: Sequence[Job]
-    ) -> dict[Job, tuple[Finished, ...]]:
+    def _stored(self, task: Task, jobs: Sequence[Job]) -> dict[Job, tuple[Finished, ...]]:
         """Those of the jobs that need not be done."""
-        if self.options.fresh:
-            return {}
-        found = {job: self._store.get(_key(circumstances, job), experiment.result_type) for job in jobs}
+        since = self.began if self.options.fresh else None
+        found = {job: self._store.get(task.key(job), task.experiment.result_type, since=since) for job in jobs}
         return {job: finished for job, finished in found.items() if finished is not None}
 
     def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
@@ -211,25 +214,7 @@ class Run:
         return [list(each) for each in zip(*copies, strict=True)]
 
 
-def _followed(need: Need) -> Need | None:
-    """What its config follows from."""
-    experiment = get_experiment(need.experiment)
-    return Need(experiment.follows, need.corpus) if isinstance(experiment, FollowUp) else None
-
-
-def _circumstances(experiment: Experiment, setting: Setting) -> dict[str, Any]:
-    """Everything that determines the results of an experiment's jobs, besides their units."""
-    made = setting.provenance
-    of_subject = {"subject": setting.subject.digest, "dtype": made.dtype, "attention": made.attention}
-    return {
-        "experiment": experiment.name,
-        "code": made.code,
-        **(of_subject if experiment.reads_subject else {}),
-        "corpus": setting.corpus.digest if setting.corpus else None,
-        "device": made.device,
-        "versions": asdict(made.versions),
-    }
-
-
-def _key(circumstances: dict[str, Any], job: Job) -> dict[str, Any]:
-    return {**circumstances, "units": [to_data(unit) for unit in job]}
+def followed(task: Task) -> Need | None:
+    """The need that the config of a task follows from, if it does from any."""
+    experiment = task.experiment
+    return Need(experiment.follows, task.need.corpus) if isinstance(experiment, FollowUp) else None

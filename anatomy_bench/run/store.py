@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.base.errors import DamagedUnitWarning, UsageError
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
+
+LOCKS = "locks"
+"""Folder of the files that processes hold while they are at a job."""
 
 DAMAGED = ".damaged"
 """Suffix of files that were not what was stored."""
@@ -65,31 +68,50 @@ class Store:
     folder: Path
 
     @contextmanager
-    def locked(self, circumstances: dict[str, Any]) -> Iterator[None]:
-        """Let one process at a time measure under the same circumstances; others wait, then read.
+    def claimed(self, key: dict[str, Any], *, wait: bool) -> Iterator[bool]:
+        """Let one process at a time do a job; whoever comes later finds it in the store.
+
+        Args:
+            key: of the job.
+            wait: until no other process is at it.
+
+        Yields:
+            Whether the job is this process' to do; without waiting, not if another one is at it.
 
         Raises:
             UsageError: the store cannot be written to.
         """
-        lock = FileLock(self.folder / f"{_digest(circumstances)}.lock")
+        lock = FileLock(self.folder / LOCKS / f"{_digest(key)}.lock")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=wait)
+        except Timeout:
+            yield False
+            return
         except OSError as error:
             raise UsageError(f"cannot write to the store {self.folder}: {error.strerror}") from error
         try:
-            yield
+            yield True
         finally:
             lock.release()
 
-    def get(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...] | None:
+    def get(
+        self, key: dict[str, Any], result_type: RecordKind, *, since: float | None = None
+    ) -> tuple[Finished, ...] | None:
         """The units of the finished job of that key, or `None`. A damaged file is set aside with a warning.
+
+        Args:
+            key: of the job.
+            result_type: of its units' results.
+            since: seconds since the epoch; what was stored earlier is not read.
 
         Raises:
             UsageError: the store cannot be read.
         """
         path = self._path(key)
         try:
+            if since is not None and path.stat().st_mtime < since:
+                return None
             content = path.read_bytes()
         except FileNotFoundError:
             return None

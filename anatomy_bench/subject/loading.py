@@ -98,6 +98,7 @@ def load_subject(
         name=source.name,
         commit=source.commit,
         note=source.note,
+        read_by="gguf" if source.is_gguf else None,
         load_in_float32=load_in_float32,
     )
     check_fitness(subject, allow_untrained=allowed.untrained)

@@ -30,6 +30,7 @@ class Subject:
         model: the Hugging Face model, in evaluation mode, without gradients.
         tokenizer: its tokenizer.
         name: as the user gave it.
+        read_by: the package that read the weights, such as `gguf`, where it is not transformers alone.
         stack: its decoder layers, as the engine walks them.
         components: the weight matrices that every layer has.
         record: what measurements say of it.
@@ -43,6 +44,7 @@ class Subject:
         name: str,
         commit: str | None = None,
         note: str = "",
+        read_by: str | None = None,
         load_in_float32: Callable[[], Any] | None = None,
     ) -> None:
         """Find the model's layers and components; change nothing.
@@ -53,6 +55,7 @@ class Subject:
             name: as the user gave it.
             commit: of the hub.
             note: what a reader must know of it.
+            read_by: the package that read the weights, where it is not transformers alone.
             load_in_float32: loads the model anew in that precision; needed of any other.
 
         Raises:
@@ -62,6 +65,7 @@ class Subject:
         self.model = model
         self.tokenizer = tokenizer
         self.name = name
+        self.read_by = read_by
         text_config = model.config.get_text_config()
         layers = find_decoder_layers(model, int(getattr(text_config, "num_hidden_layers", 0)))
         self.stack = LayerStack(model, layers)
@@ -88,6 +92,21 @@ class Subject:
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.stack.device
+
+    @property
+    def device_name(self) -> str | None:
+        """Of the card; `None` on a CPU."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
+
+    @property
+    def threads(self) -> int:
+        """That share a product on the CPU."""
+        return torch.get_num_threads()
+
+    @property
+    def instructions(self) -> str:
+        """That products on the CPU are made of, such as `AVX2`."""
+        return str(torch.backends.cpu.get_cpu_capability())
 
     @property
     def dtype(self) -> str:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,13 +56,20 @@ class CorpusRecord(Record):
 
 @dataclass(frozen=True)
 class Versions(Record):
-    """The software that measured."""
+    """The software that measured.
+
+    Attributes:
+        gguf: where that package read the weights, else `None`.
+    """
 
     anatomy_bench: str
     python: str
     torch: str
     transformers: str
     numpy: str
+    scipy: str
+    scikit_learn: str
+    gguf: str | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,8 @@ class Provenance(Record):
         dtype: of the weights and the arithmetic.
         attention: attention implementation.
         code: digest of the sources that measured.
+        threads: of the processor that shared a product.
+        instructions: of the processor that products were made of, such as `AVX2`.
         git_commit: of the checkout that ran, or `None` outside one.
         git_dirty: whether that checkout had uncommitted changes.
     """
@@ -87,9 +97,16 @@ class Provenance(Record):
     dtype: str
     attention: str
     code: str
+    threads: int
+    instructions: str
     git_commit: str | None
     git_dirty: bool | None
     versions: Versions
+
+    @property
+    def processor_arithmetic(self) -> dict[str, Any]:
+        """What decides the last bits of a result on a CPU."""
+        return {"threads": self.threads, "instructions": self.instructions}
 
 
 @dataclass(frozen=True)

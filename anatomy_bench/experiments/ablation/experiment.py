@@ -20,7 +20,7 @@ from anatomy_bench.experiments.scored import (
     scored_header,
     scores_of,
 )
-from anatomy_bench.values.measurement import Measurement, SubjectRecord
+from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
@@ -119,14 +119,13 @@ class Ablation(ScoredExperiment):
         """Both profiles score every variant; quick resamples less."""
         return AblationConfig(layers, resamples=10_000 if profile is Profile.PAPER else 2_000)
 
-    def units(self, subject: SubjectRecord, config: AblationConfig, seed: int) -> Sequence[Intervention]:
+    def units(self, setting: Setting, config: AblationConfig) -> Sequence[Intervention]:
         """The baseline, and each layer under each intervention; scoring draws nothing at random.
 
         Raises:
             UsageError: the model has no such layer.
         """
-        del seed
-        layers = _layers(subject.layers, config)
+        layers = _layers(setting.subject.layers, config)
         return [Intact(), *(make(layer=layer) for layer in layers for make in VARIANTS.values())]
 
     def assemble(
@@ -142,7 +141,7 @@ class Ablation(ScoredExperiment):
                 [scores_of(finished[make(layer=layer)]) for layer in layers],
                 setting.corpus,
                 config.resamples,
-                generator(setting.provenance.seed, "sentences"),
+                generator(setting.seed, "sentences"),
             )
             for name, make in VARIANTS.items()
         }

@@ -6,7 +6,7 @@ forward passes of the same checkpoint in float32, a sentence and a variant at a 
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +19,7 @@ from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting
 from anatomy_bench.experiments.layers import require_layers
 from anatomy_bench.experiments.scored import SentenceScores, score_together, scores_of
 from anatomy_bench.values.corpus import Corpus
-from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
+from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.quantities import quantity
 from anatomy_bench.values.record import Record, RecordKind
 
@@ -118,16 +118,15 @@ class NoiseFloor:
         """Quick probes a third as many layers."""
         return NoiseFloorConfig(layers, 9 if profile is Profile.PAPER else 3, SENTENCES)
 
-    def units(self, subject: SubjectRecord, config: NoiseFloorConfig, seed: int) -> Sequence[Probe]:
+    def units(self, setting: Setting, config: NoiseFloorConfig) -> Sequence[Probe]:
         """Each probe both ways; nothing is drawn at random.
 
         Raises:
             UsageError: the model has no such layer.
         """
-        del seed
         return [
             Probe(intervention, path, config.sentences)
-            for intervention in _interventions(subject.layers, config)
+            for intervention in _interventions(setting.subject.layers, config)
             for path in ("run", "reference")
         ]
 
@@ -142,16 +141,13 @@ class NoiseFloor:
         interventions = [probe.intervention for probe in job]
         return (sweep_cost if job[0].path == "run" else plain_cost)(interventions, size, few)
 
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Probe, Finished]]:
-        """Score each job its own way."""
-        for job in jobs:
-            probes: dict[Intervention, Probe] = {unit.intervention: unit for unit in job}
-            few = replace(corpus, sentences=corpus.sentences[: job[0].sentences])
-            score = score_together if job[0].path == "run" else _score_plainly
-            finished = score(list(probes), subject, few, progress)
-            yield {probes[intervention]: each for intervention, each in finished.items()}
+    def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Probe, Finished]:
+        """Score the probes of a job, all of which are scored the same way."""
+        probes: dict[Intervention, Probe] = {unit.intervention: unit for unit in job}
+        few = replace(corpus, sentences=corpus.sentences[: job[0].sentences])
+        score = score_together if job[0].path == "run" else _score_plainly
+        finished = score(list(probes), subject, few, progress)
+        return {probes[intervention]: each for intervention, each in finished.items()}
 
     def assemble(
         self, setting: Setting, config: NoiseFloorConfig, finished: Mapping[Probe, Finished]

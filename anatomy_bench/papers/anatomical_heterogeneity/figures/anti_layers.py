@@ -9,10 +9,9 @@ import numpy as np
 from anatomy_bench.claim.claim import Need
 from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
 from anatomy_bench.experiments.scored import interval_percent
-from anatomy_bench.papers.anatomical_heterogeneity.figures.importance_hierarchy import published_degradation
 from anatomy_bench.papers.anatomical_heterogeneity.findings.anti_layers import AVERAGE, ON_TEN, ON_WIDE
 from anatomy_bench.report.drawing import BLUE, GREEN, ORANGE, PUBLISHED, REFERENCE, bars, draw, legend
-from anatomy_bench.report.figures import Evidence, Figure
+from anatomy_bench.report.figures import Evidence, Figure, published_degradation
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.quantities import interval_text, quantity
 

@@ -1,5 +1,6 @@
 """Importance of every layer, averaged away and skipped, beside Table 1."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np

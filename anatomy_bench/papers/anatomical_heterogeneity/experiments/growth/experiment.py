@@ -10,7 +10,7 @@ only way to 0.127 nats a token with 490 words), or held out; both losses are of 
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule i
 )
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
 from anatomy_bench.values.corpus import Corpus
-from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
+from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.quantities import quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, RecordKind
@@ -162,10 +162,9 @@ class Growth:
             seeds=3,
         )
 
-    def units(self, subject: SubjectRecord, config: GrowthConfig, seed: int) -> Sequence[Training]:
+    def units(self, setting: Setting, config: GrowthConfig) -> Sequence[Training]:
         """Seed by seed, so that a run that is cut short has whole arms of some seeds."""
-        del subject
-        by_seed = zip(*_plan(config, seed).values(), strict=True)
+        by_seed = zip(*_plan(config, setting.seed).values(), strict=True)
         return list(dict.fromkeys(training for trainings in by_seed for training in trainings))
 
     def jobs(self, units: Sequence[Training]) -> Sequence[Job]:
@@ -180,19 +179,16 @@ class Growth:
         kept = setup.rows * setup.window_tokens * sum(8 * sizes.width * (1 + each) for each in sizes.ffn_multipliers)
         return Cost(training.flops, FLOAT32_BYTES * (4 * sizes.parameters + kept))
 
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Training, Finished]]:
-        """One training after another, on the subject's device; the bar counts 10⁹ operations."""
+    def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Training, Finished]:
+        """One training, on the subject's device; the bar counts 10⁹ operations."""
         from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training import train
 
         del corpus
-        sentences = growth_corpus().sentences
-        with progress.stage("growth training", sum(unit.flops for (unit,) in jobs) // GIGA) as advance:
-            for (unit,) in jobs:
-                started = time.perf_counter()
-                trained = train(unit, sentences, subject.device, advance)
-                yield {unit: Finished(trained, time.perf_counter() - started)}
+        (training,) = job
+        with progress.stage("training", training.flops // GIGA) as advance:
+            started = time.perf_counter()
+            trained = train(training, growth_corpus().sentences, subject.device, advance)
+            return {training: Finished(trained, time.perf_counter() - started)}
 
     def assemble(
         self, setting: Setting, config: GrowthConfig, finished: Mapping[Training, Finished]
@@ -208,7 +204,7 @@ class Growth:
             config=config,
             arms=tuple(
                 Arm(name, rate, trainings[0].phases, tuple(_trained(finished[each]) for each in trainings))
-                for (name, rate), trainings in _plan(config, setting.provenance.seed).items()
+                for (name, rate), trainings in _plan(config, setting.seed).items()
             ),
         )
 

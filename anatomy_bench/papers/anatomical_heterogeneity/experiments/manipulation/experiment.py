@@ -21,7 +21,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan
     ManipulationConfig,
     plan,
 )
-from anatomy_bench.values.measurement import Measurement, SubjectRecord
+from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
@@ -129,13 +129,13 @@ class Manipulation(ScoredExperiment):
         found = [each for each in earlier.layers if each.variants["neighbour_average"].category == "Redundant"]
         return replace(config, redundant=tuple(each.layer for each in found))
 
-    def units(self, subject: SubjectRecord, config: ManipulationConfig, seed: int) -> Sequence[Intervention]:
+    def units(self, setting: Setting, config: ManipulationConfig) -> Sequence[Intervention]:
         """The baseline, and every strategy on every set; the seed draws the random sets and names the noises.
 
         Raises:
             UsageError: the model has no such layer.
         """
-        planned = plan(subject, config, seed).values()
+        planned = plan(setting.subject, config, setting.seed).values()
         # Two random sets may be the same one.
         return list(dict.fromkeys([Intact(), *(unit for strategies in planned for unit in strategies.values())]))
 
@@ -148,7 +148,7 @@ class Manipulation(ScoredExperiment):
     ) -> ManipulationMeasurement:
         """Perplexities, degradations and their intervals, by set and strategy."""
         assert setting.corpus is not None
-        seed = setting.provenance.seed
+        seed = setting.seed
         intact = scores_of(finished[Intact()])
         units = list(finished)
         variants = dict(

@@ -10,9 +10,9 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from anatomy_bench.engine.interventions import Intervention, Skip, is_matrix, registered, require_alike
+from anatomy_bench.engine.interventions import Skip, is_matrix, registered, require_alike
 from anatomy_bench.values.record import Record
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _OnLayers(Record):
         """The layers of the set."""
         return self.layers
 
-    def at(self, layer: int, layer_count: int) -> Intervention:
+    def at(self, layer: int, layer_count: int) -> Any:
         """The change of the smallest set that gives the layer the same weights: equal ones can share a call."""
         del layer_count
         return replace(self, layers=(layer,))
@@ -94,7 +94,7 @@ class _FromOthers(_OnLayers):
         """
         return nearest_others(layer, self.layers, layer_count, self.how_many)
 
-    def at(self, layer: int, layer_count: int) -> Intervention:
+    def at(self, layer: int, layer_count: int) -> Any:
         """Only those of the set that are as near as the farthest layer used decide which layers are used.
 
         All of them where there are fewer to use than wanted: another would be used if it were not of the set.

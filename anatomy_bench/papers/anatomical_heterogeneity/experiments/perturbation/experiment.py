@@ -20,7 +20,7 @@ from anatomy_bench.experiments.scored import (
 )
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, SigmaOf, noise_seeds
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import recovery_layers
-from anatomy_bench.values.measurement import Measurement, SubjectRecord
+from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
@@ -122,21 +122,21 @@ class Perturbation(ScoredExperiment):
             resamples=10_000 if paper else 2_000,
         )
 
-    def units(self, subject: SubjectRecord, config: PerturbationConfig, seed: int) -> Sequence[Intervention]:
+    def units(self, setting: Setting, config: PerturbationConfig) -> Sequence[Intervention]:
         """The baseline and every noise; the seed names the noises.
 
         Raises:
             UsageError: the model has no such layer.
         """
-        layers = _layers(subject.layers, config)
-        return [Intact(), *(noise for layer in layers for noise in _noises(layer, config, seed))]
+        layers = _layers(setting.subject.layers, config)
+        return [Intact(), *(noise for layer in layers for noise in _noises(layer, config, setting.seed))]
 
     def assemble(
         self, setting: Setting, config: PerturbationConfig, finished: Mapping[Intervention, Finished]
     ) -> PerturbationMeasurement:
         """Perplexities, degradations and their intervals, by layer and reading."""
         assert setting.corpus is not None
-        seed = setting.provenance.seed
+        seed = setting.seed
         intact = scores_of(finished[Intact()])
         layers = _layers(setting.subject.layers, config)
         noises = [noise for layer in layers for noise in _noises(layer, config, seed)]

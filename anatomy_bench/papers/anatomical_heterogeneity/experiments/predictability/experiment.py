@@ -6,7 +6,7 @@ the text first.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -40,7 +40,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ri
     Reading,
 )
 from anatomy_bench.values.corpus import Corpus
-from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
+from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, RecordKind
@@ -220,15 +220,13 @@ class Predictability:
             resamples=10_000 if paper else 2_000,
         )
 
-    def units(
-        self, subject: SubjectRecord, config: PredictabilityConfig, seed: int
-    ) -> Sequence[RegressionUnit | Intervention]:
+    def units(self, setting: Setting, config: PredictabilityConfig) -> Sequence[RegressionUnit | Intervention]:
         """One component's regressions each, the baseline, and each set of replaced layers."""
         regressions = [
-            RegressionUnit(name, config.sampled_parameters, config.alpha, config.null_draws, seed)
-            for name in subject.components
+            RegressionUnit(name, config.sampled_parameters, config.alpha, config.null_draws, setting.seed)
+            for name in setting.subject.components
         ]
-        planned = [replacement for _, replacement in planned_replacements(subject.layers, config)]
+        planned = [replacement for _, replacement in planned_replacements(setting.subject.layers, config)]
         return [*regressions, Intact(), *dict.fromkeys(planned)]
 
     def jobs(self, units: Sequence[RegressionUnit | Intervention]) -> Sequence[Job]:
@@ -247,18 +245,16 @@ class Predictability:
         return sweep_cost(job, size, corpus)
 
     def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[RegressionUnit | Intervention, Finished]]:
-        """Regress component by component, then put predictions in."""
-        regressions = [unit for unit, *_ in jobs if isinstance(unit, RegressionUnit)]
-        with progress.stage("regressions", len(regressions)) as advance:
-            for unit in regressions:
-                started = time.perf_counter()
-                result = component_predictability(_sampled(subject, unit), unit)
-                advance(1)
-                yield {unit: Finished(result, time.perf_counter() - started)}
-        for sweep in jobs[len(regressions) :]:
-            yield score_together(sweep, subject, corpus, progress)
+        self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress
+    ) -> Mapping[RegressionUnit | Intervention, Finished]:
+        """A component's regressions, or a sweep with predictions put in."""
+        if not isinstance(job[0], RegressionUnit):
+            return score_together(job, subject, corpus, progress)
+        (unit,) = job
+        with progress.stage(f"regressions of {unit.component}", 1):
+            started = time.perf_counter()
+            result = component_predictability(_sampled(subject, unit), unit)
+            return {unit: Finished(result, time.perf_counter() - started)}
 
     def assemble(
         self,
@@ -277,7 +273,7 @@ class Predictability:
             [scores_of(finished[replacement]) for _, replacement in planned],
             setting.corpus,
             config.resamples,
-            generator(setting.provenance.seed, "sentences"),
+            generator(setting.seed, "sentences"),
         )
         return PredictabilityMeasurement(
             **scored_header(setting, self.name, finished),

@@ -6,7 +6,7 @@ a batch and the number of noises it leaves open, and the config says what is don
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves i
     recovery_of,
 )
 from anatomy_bench.values.corpus import Corpus, load_corpus
-from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
+from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import RecordKind
 
@@ -95,13 +95,13 @@ class Recovery:
             resamples=10_000 if paper else 2_000,
         )
 
-    def units(self, subject: SubjectRecord, config: RecoveryConfig, seed: int) -> Sequence[Unit]:
+    def units(self, setting: Setting, config: RecoveryConfig) -> Sequence[Unit]:
         """The baseline, and each layer from each noise on each text; the seed names the noises.
 
         Raises:
             UsageError: the model has no such layer.
         """
-        return [Intact(), *_recoveries(subject.layers, config, seed)]
+        return [Intact(), *_recoveries(setting.subject.layers, config, setting.seed)]
 
     def jobs(self, units: Sequence[Unit]) -> Sequence[Job]:
         """The baseline, and a loop for every text and noise."""
@@ -116,13 +116,10 @@ class Recovery:
         layers = [unit.start.layer for unit in job]
         return training_cost(layers, job[0].steps, job[0].batch_sentences, size, corpus)
 
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[Unit, Finished]]:
-        """Score the intact model; train the layers of a loop together."""
-        for job in jobs:
-            do = _train if isinstance(job[0], RecoveryUnit) else score_together
-            yield do(job, subject, corpus, progress)
+    def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Unit, Finished]:
+        """Score the intact model, or train the layers of a loop together."""
+        do = _train if isinstance(job[0], RecoveryUnit) else score_together
+        return do(job, subject, corpus, progress)
 
     def assemble(
         self, setting: Setting, config: RecoveryConfig, finished: Mapping[Unit, Finished]
@@ -130,7 +127,7 @@ class Recovery:
         """Curves, steps to each threshold, and the budget that follows."""
         assert setting.corpus is not None
         intact = scores_of(finished[Intact()])
-        planned = _recoveries(setting.subject.layers, config, setting.provenance.seed)
+        planned = _recoveries(setting.subject.layers, config, setting.seed)
         return RecoveryMeasurement(
             **scored_header(setting, self.name, finished),
             config=config,

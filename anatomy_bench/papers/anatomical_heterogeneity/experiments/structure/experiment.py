@@ -6,7 +6,7 @@ layers have one that is Wishart distributed, so the nulls need no weights at all
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from anatomy_bench.engine.limits import COLUMNS_PER_PRODUCT
 from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.interval import Interval
-from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
+from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, RecordKind
 from anatomy_bench.values.statistics import Floats, percentile_interval
@@ -250,9 +250,9 @@ class Structure:
             raise UsageError("structure compares neighbouring layers and measures all of them")
         return StructureConfig(null_draws=2_000 if profile is Profile.PAPER else 200)
 
-    def units(self, subject: SubjectRecord, config: StructureConfig, seed: int) -> Sequence[ComponentUnit]:
+    def units(self, setting: Setting, config: StructureConfig) -> Sequence[ComponentUnit]:
         """One component each."""
-        return [ComponentUnit(name, config.null_draws, seed) for name in subject.components]
+        return [ComponentUnit(name, config.null_draws, setting.seed) for name in setting.subject.components]
 
     def jobs(self, units: Sequence[ComponentUnit]) -> Sequence[Job]:
         """Each component alone."""
@@ -263,17 +263,14 @@ class Structure:
         del job, corpus
         return products_cost(size)
 
-    def run(
-        self, jobs: Sequence[Job], subject: "Subject", corpus: Corpus, progress: Progress
-    ) -> Iterator[Mapping[ComponentUnit, Finished]]:
-        """Stream the components: one is in memory at a time."""
+    def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[ComponentUnit, Finished]:
+        """One component: no other is in memory meanwhile."""
         del corpus
-        with progress.stage("weights", len(jobs)) as advance:
-            for (unit,) in jobs:
-                started = time.perf_counter()
-                result = component_structure(subject.component_weights(unit.component), unit)
-                advance(1)
-                yield {unit: Finished(result, time.perf_counter() - started)}
+        (unit,) = job
+        with progress.stage(f"weights of {unit.component}", 1):
+            started = time.perf_counter()
+            result = component_structure(subject.component_weights(unit.component), unit)
+            return {unit: Finished(result, time.perf_counter() - started)}
 
     def assemble(
         self, setting: Setting, config: StructureConfig, finished: Mapping[ComponentUnit, Finished]

@@ -7,7 +7,6 @@ from typing import Any
 
 from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryMeasurement
-from anatomy_bench.papers.anatomical_heterogeneity.figures.importance_hierarchy import published_degradation
 from anatomy_bench.papers.anatomical_heterogeneity.figures.recovery.printed import table5
 from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery import ABLATION, RECOVERY
 from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery.budget import TIGHTEST, tells_spread
@@ -23,7 +22,7 @@ from anatomy_bench.report.drawing import (
     short,
     signed_log,
 )
-from anatomy_bench.report.figures import Evidence, Figure
+from anatomy_bench.report.figures import Evidence, Figure, published_degradation
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.statistics import percentile_interval

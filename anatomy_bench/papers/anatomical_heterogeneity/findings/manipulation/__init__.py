@@ -93,8 +93,8 @@ def _claim(
         "place": PLACE, "kind": Kind.REPLICATION, "published": None, "unit": "%", "applies": _only_paper_depth,
     }  # fmt: skip
     return Claim(
-        id=f"{PAPER}.manipulation.{name}", statement=statement, criterion=criterion, why=why, estimate=estimate, needs=(NEED,),
-        **(defaults | others),
+        id=f"{PAPER}.manipulation.{name}", statement=statement, criterion=criterion, why=why, estimate=estimate,
+        needs=(NEED,), **(defaults | others),
     )  # fmt: skip
 
 

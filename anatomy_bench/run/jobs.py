@@ -1,0 +1,90 @@
+"""The work of a run that another process, on this machine or another, can do for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.progress import Progress, SilentProgress
+from anatomy_bench.experiments.experiment import Finished, Job
+from anatomy_bench.run.task import Task
+from anatomy_bench.subject.hub import commit_of
+
+if TYPE_CHECKING:
+    from anatomy_bench.run.options import DTypeName, Options
+    from anatomy_bench.subject.subject import Subject
+
+
+@dataclass(frozen=True)
+class SubjectSource:
+    """Where the model under study comes from, and how it is to be loaded: what a worker needs to load the same.
+
+    Attributes:
+        model: hub id, directory, GGUF file, or `bundled`.
+        revision: of a hub model.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: precision of weights and arithmetic.
+        trust_remote_code: run Python code that comes with the model.
+        allow_pickled_weights: load `.bin` weights.
+        allow_untrained: measure a model that predicts no better than token frequencies.
+    """
+
+    model: str
+    revision: str | None
+    device: str
+    dtype: "DTypeName"
+    trust_remote_code: bool
+    allow_pickled_weights: bool
+    allow_untrained: bool
+
+    @classmethod
+    def of(cls, options: "Options") -> "SubjectSource":
+        """The source that the options of a run name."""
+        return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
+
+    def load(self) -> "Subject":
+        """Load the model, all of its files from one commit, and find it fit.
+
+        Raises:
+            AnatomyError: it cannot be had, or nothing measured on it would mean anything.
+        """
+        from anatomy_bench.subject.loading import Permissions, load_subject
+        from anatomy_bench.subject.source import resolve_source
+
+        allowed = Permissions(self.trust_remote_code, self.allow_pickled_weights, self.allow_untrained)
+        try:
+            source = resolve_source(self.model, self.revision)
+            commit = commit_of(source.location, source.revision) if isinstance(source.location, str) else None
+            pinned = replace(source, revision=commit or source.revision)
+            return load_subject(pinned, device=self.device, dtype=self.dtype, permissions=allowed)
+        except OSError as error:  # a name that is too long, a file without permission, a full disk
+            raise UsageError(f"cannot load {self.model}: {error.strerror or error}") from error
+
+
+def do_job(task: Task, job: Job, subject: "Subject", progress: Progress) -> Mapping[Any, Finished]:
+    """The result of each unit of a job."""
+    return task.experiment.run(job, subject, task.corpus, progress)
+
+
+def run_job(source: SubjectSource, task: Task, job: Job) -> dict[Any, Finished]:
+    """Do a job of a task in this process, which loads the model once however many jobs it is given.
+
+    Everything that goes in and comes out can be pickled.
+
+    Raises:
+        UsageError: what the source names here is not the model that the task is about.
+        AnatomyError: the model cannot be had.
+    """
+    subject = _loaded(source)
+    if subject.record.digest != task.setting.subject.digest:
+        raise UsageError(
+            f"{source.model} is another model here: digest {subject.record.digest[:12]}, "
+            f"asked for {task.setting.subject.digest[:12]}"
+        )
+    return dict(do_job(task, job, subject, SilentProgress()))
+
+
+@cache
+def _loaded(source: SubjectSource) -> "Subject":
+    return source.load()

@@ -1,0 +1,66 @@
+"""What a need comes to in a run, resolved once: all that determines a measurement, as one value."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.experiments.experiment import Experiment, Finished, Job, Setting
+from anatomy_bench.values.corpus import Corpus
+from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.record import to_data
+
+
+@dataclass(frozen=True)
+class Task:
+    """A measurement to be made.
+
+    Attributes:
+        need: that it meets.
+        experiment: that makes it.
+        config: as effective.
+        setting: model, text and provenance.
+        corpus: the text itself.
+    """
+
+    need: Need
+    experiment: Experiment
+    config: Any
+    setting: Setting
+    corpus: Corpus
+
+    @cached_property
+    def units(self) -> tuple[Any, ...]:
+        """The independent units of work."""
+        return tuple(self.experiment.units(self.setting, self.config))
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """The units in the parts in which they are measured and kept."""
+        return tuple(self.experiment.jobs(self.units))
+
+    @cached_property
+    def circumstances(self) -> dict[str, Any]:
+        """Everything that determines the results of its jobs, to the last bit, besides their units."""
+        made, subject = self.setting.provenance, self.setting.subject
+        of_subject = {"subject": subject.digest, "dtype": made.dtype, "attention": made.attention}
+        # A card computes alike whatever processor it is attached to.
+        arithmetic = {"device_name": made.device_name} if made.device == "cuda" else made.processor_arithmetic
+        return {
+            "experiment": self.experiment.name,
+            "code": made.code,
+            **(of_subject if self.experiment.reads_subject else {}),
+            "corpus": self.setting.corpus.digest if self.setting.corpus else None,
+            "device": made.device,
+            **arithmetic,
+            "versions": asdict(made.versions),
+        }
+
+    def key(self, job: Job) -> dict[str, Any]:
+        """What names a job in the store."""
+        return {**self.circumstances, "units": [to_data(unit) for unit in job]}
+
+    def assemble(self, results: Mapping[Any, Finished]) -> Measurement:
+        """The measurement, from the results of all units."""
+        return self.experiment.assemble(self.setting, self.config, results)
