@@ -1,9 +1,9 @@
 """What there is to claim and to measure: papers, findings, claims, experiments and figures.
 
 A paper is a package, its *room*: `published.toml`, `experiments/` (a folder each, with `experiment.py`), `findings/`
-and `figures/` (a module a finding). Rooms are found in `anatomy_bench/papers/` and in other installed packages, which name
-theirs in the entry point group `anatomy_bench.papers`. Nothing here imports torch, so that a list of contents costs
-nothing and stored measurements can be judged without a model.
+and `figures/` (a module a finding). Rooms are found in `anatomy_bench/papers/` and in other installed packages, which
+name theirs in the entry point group `anatomy_bench.papers`. Nothing here imports torch, so that a list of contents
+costs nothing and stored measurements can be judged without a model.
 """
 
 import importlib

@@ -14,7 +14,7 @@ from anatomy_bench.run.judging import Judging
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 
-CLAIM = all_claims()["delta-correlation.universal"]
+CLAIM = all_claims()["anatomical-heterogeneity.delta-correlation.universal"]
 
 
 @pytest.fixture

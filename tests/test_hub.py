@@ -20,7 +20,7 @@ from anatomy_bench.run.run import Run
 
 MODEL = "some/tiny"
 FIRST, SECOND = "1" * 40, "2" * 40
-CLAIM = "delta-correlation.universal"
+CLAIM = "anatomical-heterogeneity.delta-correlation.universal"
 
 
 class Hub:

@@ -150,7 +150,7 @@ def test_a_run_carries_its_floor_into_verdicts_and_report(tiny_folder: Path, tmp
         errors[dtype] = {each.claim: each.numerical_error for each in verdicts if each.value is not None}
         assert NOISE_FLOOR in run.measurements
     assert all(each is not None for each in errors["float32"].values())
-    first = "importance-hierarchy.first-skip"
+    first = "anatomical-heterogeneity.importance-hierarchy.first-skip"
     assert 0 < errors["float32"][first].value < errors["bfloat16"][first].value
 
 

@@ -48,11 +48,17 @@ def test_where_sentences_disagree_about_every_layer_nothing_is_concluded(tmp_pat
     """The loss moves by another sign in every other sentence, and by nothing on the whole."""
     damage = 0.04 + 0.001 * TABLE_1_NATS.argsort().argsort()
     model = writing_model(writes_for_damage(damage), noise=1.0, mean=0.0)
-    verdicts = judge(model, tmp_path, "importance-hierarchy.top-set", "importance-hierarchy.spread", *ANTI_LAYERS)
+    verdicts = judge(
+        model,
+        tmp_path,
+        "anatomical-heterogeneity.importance-hierarchy.top-set",
+        "anatomical-heterogeneity.importance-hierarchy.spread",
+        *ANTI_LAYERS,
+    )
     found = words(verdicts)
     assert found["l14"] is found["l17"] is found["any"] is found["l14-family-wise"] is INC
     assert found["top-set"] is found["spread"] is INC
-    assert "cannot be told from none" in verdicts["importance-hierarchy.spread"].note
+    assert "cannot be told from none" in verdicts["anatomical-heterogeneity.importance-hierarchy.spread"].note
 
 
 def test_damage_at_the_thresholds_is_inconclusive(tmp_path: Path):
@@ -72,7 +78,13 @@ def test_order_is_inconclusive_where_half_of_it_is_random(tmp_path: Path):
     mixed = TABLE_1_NATS.copy()
     chosen = rng.permutation(28)[:14]
     mixed[chosen] = rng.permutation(mixed[chosen])
-    found = words(judge(writing_model(writes_for_damage(mixed), noise=0.1), tmp_path, "importance-hierarchy.order"))
+    found = words(
+        judge(
+            writing_model(writes_for_damage(mixed), noise=0.1),
+            tmp_path,
+            "anatomical-heterogeneity.importance-hierarchy.order",
+        )
+    )
     assert found == {"order": INC}
 
 
@@ -112,7 +124,7 @@ def test_boundary_layers_are_redundant_only_if_they_write_nothing(tmp_path: Path
 
 
 def test_averaging_ranks_as_skipping_where_layers_stand_apart_and_not_where_they_lean_on_neighbours(tmp_path: Path):
-    claim = "importance-hierarchy.average-ranks-as-skip"
+    claim = "anatomical-heterogeneity.importance-hierarchy.average-ranks-as-skip"
     # In no order, and no two alike: of equals rounding would make the ranks.
     apart = np.random.default_rng(0).permutation(np.linspace(0.05, 2.0, 28))
     assert words(judge(writing_model(writes_with_total_zero(apart)), tmp_path / "apart", claim)) == {claim[21:]: S}

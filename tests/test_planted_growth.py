@@ -173,7 +173,7 @@ def test_the_quick_profile_does_not_ask_what_it_does_not_train():
 
 
 def test_verdicts_say_where_the_profile_cut_the_steps():
-    claim = next(each for each in FINDING.claims if each.id == "growth.lower-loss")
+    claim = next(each for each in FINDING.claims if each.id == "anatomical-heterogeneity.growth.lower-loss")
     notes = [
         judge(claim, 4, [planted(PAPER_LOSSES, profile=profile)]).note for profile in (Profile.QUICK, Profile.PAPER)
     ]

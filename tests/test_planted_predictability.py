@@ -39,7 +39,13 @@ def total_for(damage_percent: float) -> float:
 
 
 def damages(errors: np.ndarray, folder: Path, noise: float = 0.1) -> dict[str, VerdictWord]:
-    return words(judge(mispredicted_model(errors, noise), folder, *(f"predictability.{name}" for name in DAMAGE)))
+    return words(
+        judge(
+            mispredicted_model(errors, noise),
+            folder,
+            *(f"anatomical-heterogeneity.predictability.{name}" for name in DAMAGE),
+        )
+    )
 
 
 def test_where_layers_are_explained_as_in_table_2_its_numbers_are_supported(tmp_path: Path):
@@ -67,8 +73,8 @@ def test_independent_layers_are_predictable_only_when_sorted(tmp_path: Path):
     found = words(verdicts)
     assert [found[name] for name in (*BEYOND, "best", "weights-in-place", "sorted-beyond-mean")] == [R] * 6
     assert INC not in {found[name] for name in TABLE[:-1]}
-    assert "sorted +0.99" in verdicts["predictability.gate-proj"].note
-    assert "sorted +0.99" in verdicts["predictability.weights-in-place"].note
+    assert "sorted +0.99" in verdicts["anatomical-heterogeneity.predictability.gate-proj"].note
+    assert "sorted +0.99" in verdicts["anatomical-heterogeneity.predictability.weights-in-place"].note
 
 
 def test_few_small_layers_are_inconclusive(tmp_path: Path):
@@ -79,16 +85,16 @@ def test_few_small_layers_are_inconclusive(tmp_path: Path):
 
 def test_too_shallow_a_model_says_so(tmp_path: Path):
     verdicts = judge(woven_model("independent", layers=4, width=4), tmp_path, *CLAIMS)
-    assert verdicts["predictability.gate-proj"].reason.startswith("2 layers can be predicted")
-    assert verdicts["predictability.nine-layers"].word is NA
-    assert verdicts["predictability.one-layer"].word is not NA
+    assert verdicts["anatomical-heterogeneity.predictability.gate-proj"].reason.startswith("2 layers can be predicted")
+    assert verdicts["anatomical-heterogeneity.predictability.nine-layers"].word is NA
+    assert verdicts["anatomical-heterogeneity.predictability.one-layer"].word is not NA
 
 
 def test_a_model_of_other_components_is_judged_where_it_can_be(tmp_path: Path):
     verdicts = judge(tiny.model("gpt2", 9), tmp_path, *CLAIMS)
-    assert "attn.c_attn" in verdicts["predictability.q-proj"].reason
-    assert verdicts["predictability.order"].word is NA
-    assert verdicts["predictability.beyond-mean-of-earlier"].word is not NA
+    assert "attn.c_attn" in verdicts["anatomical-heterogeneity.predictability.q-proj"].reason
+    assert verdicts["anatomical-heterogeneity.predictability.order"].word is NA
+    assert verdicts["anatomical-heterogeneity.predictability.beyond-mean-of-earlier"].word is not NA
 
 
 def test_one_mild_error_and_eight_that_add_up_to_ruin(tmp_path: Path):
@@ -125,7 +131,7 @@ def test_damage_at_the_thresholds_is_inconclusive(tmp_path: Path):
 def test_a_single_sentence_decides_no_damage(tmp_path: Path):
     corpus = tmp_path / "one.txt"
     corpus.write_text("The river froze early that winter.\n")
-    claims = [f"predictability.{name}" for name in DAMAGE]
+    claims = [f"anatomical-heterogeneity.predictability.{name}" for name in DAMAGE]
     model = mispredicted_model(np.full(LAYERS, -0.8))
     assert words(judge(model, tmp_path / "model", *claims, corpus=corpus)) == dict.fromkeys(DAMAGE, INC)
 

@@ -98,7 +98,7 @@ def ablation(percents: dict[int, float], layers: int = 30):
 
 
 def verdict(name: str, *measurements, layers: int = 30) -> Verdict:
-    return judge(all_claims()[f"recovery.{name}"], layers, measurements)
+    return judge(all_claims()[f"anatomical-heterogeneity.recovery.{name}"], layers, measurements)
 
 
 def word(name: str, *measurements, layers: int = 30) -> VerdictWord:
@@ -137,7 +137,7 @@ def test_table_5_itself_says_what_the_paper_says_and_what_it_does_not():
     importance = ablation(degradation_percent())
     # Not the same number: layer 5 starts below the threshold that Table 5 has it cross after 10 steps.
     for name in ("speed-tracks-importance", "speed-beyond-start"):
-        published = all_claims()[f"recovery.{name}"].published
+        published = all_claims()[f"anatomical-heterogeneity.recovery.{name}"].published
         assert verdict(name, measured, importance).value == pytest.approx(published, abs=0.05)
 
 
@@ -238,7 +238,10 @@ def test_another_depth_is_asked_of_no_layer_by_number():
     assert word("budget-saving", measured, layers=12) is S
     few = recovery(flat(99.0), layers=3)
     assert word("speed-tracks-importance", few, ablation({}, 3), layers=3) is NA
-    assert isinstance(all_claims()["recovery.speed-beyond-start"].estimate(few, ablation({}, 3)), NotApplicable)
+    assert isinstance(
+        all_claims()["anatomical-heterogeneity.recovery.speed-beyond-start"].estimate(few, ablation({}, 3)),
+        NotApplicable,
+    )
 
 
 def test_layers_that_noise_does_not_hurt_have_nothing_to_recover_from():

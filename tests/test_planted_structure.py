@@ -63,9 +63,9 @@ def test_a_component_that_the_model_lacks_is_not_applicable(tmp_path: Path):
     import tiny
 
     verdicts = judge(tiny.model("gpt2"), tmp_path, *CLAIMS)
-    assert verdicts["delta-correlation.q-proj"].word is VerdictWord.NOT_APPLICABLE
-    assert "attn.c_attn" in verdicts["delta-correlation.q-proj"].reason
-    assert verdicts["delta-correlation.universal"].word is not VerdictWord.NOT_APPLICABLE
+    assert verdicts["anatomical-heterogeneity.delta-correlation.q-proj"].word is VerdictWord.NOT_APPLICABLE
+    assert "attn.c_attn" in verdicts["anatomical-heterogeneity.delta-correlation.q-proj"].reason
+    assert verdicts["anatomical-heterogeneity.delta-correlation.universal"].word is not VerdictWord.NOT_APPLICABLE
 
 
 @settings(max_examples=30, deadline=None)

@@ -225,7 +225,7 @@ def test_a_ledger_knows_what_its_verdicts_rest_on(tmp_path: Path) -> None:
     read = read_ledger(tmp_path)
     assert read == ledger()
     needs = {claim.id: claim.needs for finding in read.findings for claim in finding.claims}
-    assert needs["anti-layers.l14-wide"] == (Need("ablation", corpus="wide", layers=(14, 17)),)
+    assert needs["anatomical-heterogeneity.anti-layers.l14-wide"] == (Need("ablation", corpus="wide", layers=(14, 17)),)
 
 
 def judged(conclusion: Conclusion, **words: VerdictWord) -> JudgedFinding:
@@ -284,4 +284,4 @@ def test_a_report_tells_how_the_subject_ran_not_how_a_model_from_scratch_did():
     assert made.provenance == ablation.provenance
     assert made.options[made.options.index("--dtype") + 1] == "bfloat16"
     alone = make_ledger((), {}, {Need("growth"): growth}, Options(model="invented"))
-    assert alone.provenance == growth.provenance
+    assert alone.provenance == anatomical - heterogeneity.growth.provenance
