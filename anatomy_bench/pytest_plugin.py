@@ -339,3 +339,11 @@ class _CaptureAwareProgress:
                     yield advance
 
         return shown()
+
+    def note(self, line: str) -> None:
+        """A line on the real standard error."""
+        from anatomy_bench.base.progress import say
+
+        capture: Any = self._config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            say(line)
