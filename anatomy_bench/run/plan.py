@@ -17,12 +17,14 @@ class Planned:
         jobs: that it consists of.
         missing: costs of those that are not stored.
         is_whole: whether that is all. If not, what else there is follows from a measurement yet to be made.
+        statistics_bytes: of what is drawn from its scores, once all jobs are done.
     """
 
     need: Need
     jobs: int
     missing: tuple[Cost, ...]
     is_whole: bool
+    statistics_bytes: int = 0
 
     @property
     def is_stored(self) -> bool:
@@ -37,7 +39,8 @@ class Planned:
     @property
     def bytes(self) -> int:
         """At the peak, beside the model's weights."""
-        return max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
+        jobs = max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
+        return max(jobs, self.statistics_bytes)
 
 
 @dataclass(frozen=True)

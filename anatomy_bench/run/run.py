@@ -17,7 +17,14 @@ from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasureme
 from anatomy_bench.experiments.scored import score_together
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.jobs import SubjectSource, do_job
-from anatomy_bench.run.numerical_error import COPIES, NOISE_FLOOR, Assembled, disturbed, numerical_error
+from anatomy_bench.run.numerical_error import (
+    COPIES,
+    NOISE_FLOOR,
+    Assembled,
+    disturbed,
+    numerical_error,
+    statistics_bytes,
+)
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.plan import Plan, Planned
 from anatomy_bench.run.provenance import provenance
@@ -149,7 +156,7 @@ class Run:
             missing = tuple(
                 task.experiment.cost(job, self.subject.size, text) for job in task.jobs if job not in stored
             )
-            planned[need] = Planned(need, len(task.jobs), missing, is_whole)
+            planned[need] = Planned(need, len(task.jobs), missing, is_whole, statistics_bytes(task))
         return planned[need]
 
     def _flops_per_second(self) -> float:

@@ -58,7 +58,6 @@ def check_fitness(subject: Subject, *, allow_untrained: bool = False) -> None:
     _check_layers(subject)
     _check_weights(subject)
     sentences = subject.tokenize(load_corpus(DEFAULT_CORPUS).sentences)
-    _check_vocabulary(subject, sentences)
     _check_causality(subject, max(sentences, key=len))
     if not allow_untrained:
         _check_baseline(subject, sentences)
@@ -80,16 +79,6 @@ def _check_weights(subject: Subject) -> None:
         # One reduction instead of an elementwise mask: a sum is finite only if all its terms are.
         if not torch.isfinite(parameter.sum(dtype=torch.float64)):
             raise UnfitModelError(f"{subject.name} has NaN or infinite weights in {name}")
-
-
-def _check_vocabulary(subject: Subject, sentences: Sequence[Sequence[int]]) -> None:
-    rows = subject.model.get_input_embeddings().weight.shape[0]
-    largest = max(max(sentence) for sentence in sentences)
-    if largest >= rows:
-        raise UnfitModelError(
-            f"the tokenizer of {subject.name} gives token {largest}, the model has {rows} embeddings; "
-            "the tokenizer belongs to another model"
-        )
 
 
 def _check_causality(subject: Subject, sentence: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.subject.checkpoint_files import check_checkpoint_files
 from anatomy_bench.subject.fitness import check_fitness, check_loading
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
@@ -82,6 +83,7 @@ def load_subject(
     target = resolve_device(device)
     with _quiet_transformers():
         location = converted(Path(source.location)) if source.is_gguf else source.location
+        check_checkpoint_files(source.name, location, source.revision, pickled=allowed.pickled_weights)
         _check_config(source, location, allowed)
         tokenizer = _load_tokenizer(source, location, allowed)
         model, info = _load_weights(source, location, allowed, getattr(torch, dtype))

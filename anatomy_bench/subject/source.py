@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.text import as_utf8
 
 BUNDLED = "bundled"
 BUNDLED_NOTE = (
@@ -63,11 +64,11 @@ def _locate(model: str, revision: str | None) -> Source:
     if model and path.is_dir():
         if not (path / "config.json").is_file():
             raise UnfitModelError(f"{model} has no config.json; give a directory that save_pretrained wrote")
-        return Source(model, path)
+        return Source(as_utf8(model), path)
     if path.is_file():
         if path.suffix != ".gguf":
             raise UsageError(f"{model} is neither a model directory nor a .gguf file")
-        return Source(model, path)
+        return Source(as_utf8(model), path)
     if path.suffix == ".gguf" or model.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(model):
         raise UsageError(f"no such model: {model} (give a directory, a .gguf file, a hub id, or bundled)")
     return Source(model, model, revision)

@@ -23,7 +23,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.stra
 )
 from anatomy_bench.values.measurement import SubjectRecord
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record
+from anatomy_bench.values.record import Draws, Record
 
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.05, 1.1)
 """The paper's factors (3.5), and those around 1 that show the shape of the curve: is 1 its minimum?"""
@@ -66,7 +66,7 @@ class ManipulationConfig(Record):
     low_ranks: tuple[int | None, ...]
     noise_draws: int
     random_sets: int
-    resamples: int
+    resamples: Draws
 
 
 def plan(

@@ -1,0 +1,45 @@
+"""Standard streams of the command line: closed ones, warnings, and the one line that an error is."""
+
+import os
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from anatomy_bench.base.errors import AnatomyError, DamagedUnitWarning
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Our own warnings in one line; others as Python shows them."""
+    if issubclass(category, DamagedUnitWarning):
+        print(f"anatomy-bench: warning: {message}", file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
+def replace_closed_streams() -> None:
+    """Where a standard stream is closed (`>&-`), Python has `None` and hands its number to the next file opened.
+
+    What is printed then must fail in one line; what is said on standard error is lost, but not the exit code.
+    """
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # not for writing
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+
+
+def fail(message: str, exit_code: int) -> NoReturn:
+    """End in one line and that exit code."""
+    with suppress(OSError):  # nobody hears it, but the exit code still says it
+        print(f"anatomy-bench: {AnatomyError(message)}", file=sys.stderr)
+    sys.exit(exit_code)
