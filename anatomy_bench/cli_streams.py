@@ -4,13 +4,12 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 from anatomy_bench.base.errors import AnatomyError, DamagedUnitWarning
 
 
-def show_warning(
+def show_warning(  # noqa: PLR0917 (as Python calls it)
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -31,11 +30,15 @@ def replace_closed_streams() -> None:
     What is printed then must fail in one line; what is said on standard error is lost, but not the exit code.
     """
     if sys.stdin is None:
-        sys.stdin = Path(os.devnull).open(encoding="utf-8")
+        sys.stdin = _null(os.O_RDONLY, "r")
     if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")  # not for writing
+        sys.stdout = _null(os.O_RDONLY, "w")  # so that writing fails
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stderr = _null(os.O_WRONLY, "w")
+
+
+def _null(flags: int, mode: str) -> TextIO:
+    return cast("TextIO", os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
 
 
 def fail(message: str, exit_code: int) -> NoReturn:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anatomy_bench.base.plain import read_plain
+from anatomy_bench.base.plain import check_own, read_plain
 
 SEAL = "contents.json"
 """Name of the file that says what its folder holds."""
@@ -35,7 +35,14 @@ def sealed_about(folder: Path) -> dict[str, Any] | None:
 
 
 def is_as_sealed(folder: Path) -> bool:
-    """Whether a folder holds exactly what it says, byte for byte."""
+    """Whether a folder holds exactly what it says, byte for byte; not if it is a link, or there is none.
+
+    Raises:
+        UsageError: others could have filled it.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    check_own(folder)
     content = _read(folder)
     if content is None:
         return False

@@ -19,7 +19,7 @@ from anatomy_bench.base.locations import cache_folder, converted_folder
 from anatomy_bench.base.locks import exclusively, waiting_for
 from anatomy_bench.base.plain import make_own, remove
 from anatomy_bench.base.progress import say
-from anatomy_bench.base.sealed import file_sha256, is_as_sealed, seal
+from anatomy_bench.base.sealed import file_sha256, is_as_sealed, seal, sealed_about
 
 _LINK = "model.gguf"
 
@@ -45,9 +45,9 @@ def converted(gguf_file: Path) -> Path:
     try:
         make_own(root, root)
         says = True
-        while not is_as_sealed(folder):
+        while not _is_there(folder, about):
             with exclusively(root / f"{folder.name}.lock", f"converting {gguf_file.name}", wait=True) as is_ours:
-                if is_ours and not is_as_sealed(folder):
+                if is_ours and not _is_there(folder, about):
                     _convert_anew(gguf_file, folder, about)
             if says and not is_ours:
                 say(waiting_for(root / f"{folder.name}.lock"))
@@ -55,6 +55,10 @@ def converted(gguf_file: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot write to the cache {folder}: {error.strerror or error}") from error
     return folder
+
+
+def _is_there(folder: Path, about: dict[str, Any]) -> bool:
+    return sealed_about(folder) == about and is_as_sealed(folder)
 
 
 def _convert_anew(gguf_file: Path, folder: Path, about: dict[str, Any]) -> None:
@@ -93,7 +97,8 @@ def _convert(gguf_file: Path, folder: Path) -> None:
             )
             tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file=str(link), trust_remote_code=False)
     except Exception as error:  # whatever the reader trips over, the file is what is wrong
-        raise UnfitModelError(f"cannot read {gguf_file} as a language model: {_first_line(error)}") from error
+        told = _first_line(error).replace(str(link), gguf_file.name)
+        raise UnfitModelError(f"cannot read {gguf_file} as a language model: {told}") from error
     if info["missing_keys"] or info["mismatched_keys"]:
         raise UnfitModelError(f"{gguf_file} lacks weights: {', '.join(sorted(map(str, info['missing_keys'])))[:200]}")
     # The weights are plain float32 by now; the quantiser's mark would forbid saving them.

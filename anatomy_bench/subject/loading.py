@@ -84,14 +84,14 @@ def load_subject(
     with _quiet_transformers():
         location = converted(Path(source.location)) if source.is_gguf else source.location
         check_checkpoint_files(source.name, location, source.revision, pickled=allowed.pickled_weights)
-        _check_config(source, location, allowed)
+        config = _checked_config(source, location, allowed)
         tokenizer = _load_tokenizer(source, location, allowed)
-        model, info = _load_weights(source, location, allowed, getattr(torch, dtype))
+        model, info = _load_weights(source, location, allowed, getattr(torch, dtype), config)
     check_loading(source.name, model, info)
 
     def load_in_float32() -> Any:
         with _quiet_transformers():
-            weights, _ = _load_weights(source, location, allowed, torch.float32)
+            weights, _ = _load_weights(source, location, allowed, torch.float32, config)
         return weights.to(target).eval().requires_grad_(False)
 
     subject = Subject(
@@ -127,7 +127,7 @@ def _quiet_transformers() -> Iterator[None]:
             model_logging.enable_progress_bar()
 
 
-def _check_config(source: Source, location: Path | str, allowed: Permissions) -> None:
+def _checked_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
     with _told_in_one_line(source, "the config of "):
@@ -138,6 +138,7 @@ def _check_config(source: Source, location: Path | str, allowed: Permissions) ->
         config, "auto_map", {}
     ):
         raise UnfitModelError(f"{source.name} is no causal language model ({config.model_type})")
+    return config
 
 
 def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) -> Any:
@@ -150,13 +151,14 @@ def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) 
 
 
 def _load_weights(
-    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype
+    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype, config: Any
 ) -> tuple[Any, dict[str, Any]]:
     from transformers import AutoModelForCausalLM
 
     def load(attention: str) -> tuple[Any, dict[str, Any]]:
         loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
             location,
+            config=config,  # as it is read: one that is read anew would keep its own choice of attention
             revision=source.revision,
             trust_remote_code=allowed.remote_code,
             use_safetensors=None if allowed.pickled_weights else True,
