@@ -24,7 +24,15 @@ class UsageError(AnatomyError):
     exit_code = 2
 
 
-class DamagedUnitWarning(UserWarning):
+class AnatomyWarning(UserWarning):
+    """Something that a user should know and that ends nothing; the command line prints it as one line."""
+
+
+class DeviceWarning(AnatomyWarning):
+    """There may be a GPU here, and it cannot be used."""
+
+
+class DamagedUnitWarning(AnatomyWarning):
     """A file of the store is not what was stored; its units are measured again."""
 
 

@@ -160,4 +160,5 @@ def _padded_tokens(corpus: CorpusRecord) -> int:
 
 def _logits_bytes(size: ModelSize, positions: int) -> int:
     """As the model makes them, and in float32."""
-    return min(positions, TOKENS_PER_HEAD_CALL) * size.vocabulary * (size.bytes_per_parameter + FLOAT32_BYTES)
+    held = min(positions, TOKENS_PER_HEAD_CALL[size.device])
+    return held * size.vocabulary * (size.bytes_per_parameter + FLOAT32_BYTES)

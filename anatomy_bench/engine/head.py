@@ -7,11 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anatomy_bench.engine.limits import TOKENS_PER_HEAD_CALL
+from anatomy_bench.engine.limits import TOKENS_PER_HEAD_CALL, TOKENS_PER_SOFTMAX
 from anatomy_bench.engine.stack import LayerStack
-
-_TOKENS_PER_SOFTMAX = 8
-"""Positions whose logits are worked on at the same time: those of more leave a processor's cache between two steps."""
 
 
 @contextmanager
@@ -42,9 +39,10 @@ def logits_of(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]
         return (lambda *_, **__: stack.as_output(given[-1])) if index == last else stack.pass_by
 
     one_token = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
+    at_a_time = TOKENS_PER_HEAD_CALL[hidden.device.type]
     with stack.forwards(replaced):
-        for start in range(0, len(hidden), TOKENS_PER_HEAD_CALL):
-            given[:] = [hidden[None, start : start + TOKENS_PER_HEAD_CALL]]
+        for start in range(0, len(hidden), at_a_time):
+            given[:] = [hidden[None, start : start + at_a_time]]
             logits = stack.model(input_ids=one_token, use_cache=False).logits
             yield start, logits.view(-1, logits.shape[-1])
 
@@ -60,12 +58,13 @@ def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tenso
     Returns:
         Shape (targets,).
     """
+    at_a_time = TOKENS_PER_SOFTMAX[hidden.device.type]
     pieces = [
         _nll_nats(some, each)
         for start, logits in logits_of(stack, hidden)
         for some, each in zip(
-            torch.split(logits, _TOKENS_PER_SOFTMAX),
-            torch.split(targets[start : start + len(logits)], _TOKENS_PER_SOFTMAX),
+            torch.split(logits, at_a_time),
+            torch.split(targets[start : start + len(logits)], at_a_time),
             strict=True,
         )
     ]

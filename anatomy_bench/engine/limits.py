@@ -21,5 +21,14 @@ VARIANTS_PER_WALK = 64
 TOKENS_PER_TRAINING_WALK = 8192
 """Tokens, padding and copies included, that are trained on together: bounds the memory of activations."""
 
-TOKENS_PER_HEAD_CALL = 1024
-"""Positions whose logits exist at the same time: bounds the memory of the vocabulary-sized part."""
+TOKENS_PER_HEAD_CALL = {"cpu": 1024, "cuda": 4096}
+"""Positions whose logits exist at the same time: bounds the memory of the vocabulary-sized part.
+
+More on a GPU, where each call queues the kernels of a whole forward pass, its layers passed by.
+"""
+
+TOKENS_PER_SOFTMAX = {"cpu": 8, "cuda": 1024}
+"""Positions whose logits are worked on at the same time.
+
+Those of more leave a processor's cache between two steps; a GPU would wait for the queueing of so few.
+"""

@@ -8,15 +8,21 @@ import torch
 RowT = TypeVar("RowT")
 CopyT = TypeVar("CopyT")
 
-_OF_THE_CPU = ("not enough memory", "can't allocate memory")
-"""What PyTorch's allocator for the CPU says, in a plain `RuntimeError`."""
+_SAID_IN_A_PLAIN_ERROR = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""By PyTorch's allocator for the CPU; and by CUDA and its libraries, which take memory beside PyTorch's."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an allocation failed, on whatever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(told in str(error) for told in _OF_THE_CPU)
+    return isinstance(error, RuntimeError) and any(told in str(error) for told in _SAID_IN_A_PLAIN_ERROR)
 
 
 def in_pieces_that_fit(
@@ -43,7 +49,7 @@ def in_pieces_that_fit(
     else:
         return
     # Only here: until it is handled, the error holds on to all that the attempt had allocated.
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     by_copies = len(copies) > 1
     halved = len(copies if by_copies else rows) // 2

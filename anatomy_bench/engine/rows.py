@@ -26,17 +26,19 @@ class Padded:
     Attributes:
         input_ids: shape (sentences, tokens).
         next_ids: the token after each, shape (sentences, tokens).
-        is_real: whether it is one of the sentence's; shape (sentences, tokens).
+        positions: of the real tokens, in reading order, as if all rows were one; shape (targets,).
+        sentences: the row that each of them is in; shape (targets,), on the CPU.
     """
 
     input_ids: Tensor
     next_ids: Tensor
-    is_real: Tensor
+    positions: Tensor
+    sentences: Tensor
 
     @property
     def targets(self) -> Tensor:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
-        return self.next_ids[self.is_real]
+        return self.next_ids.flatten().index_select(0, self.positions)
 
     def before_targets(self, rows: Tensor) -> Tensor:
         """Of something at every position, shape (copies, sentences, tokens, width), what is just before the targets.
@@ -44,7 +46,7 @@ class Padded:
         Returns:
             Shape (copies, targets, width).
         """
-        return rows[:, self.is_real]
+        return rows.flatten(1, 2).index_select(1, self.positions)
 
     def sentence_sums(self, of_targets: Tensor) -> Tensor:
         """Sums over the targets of each sentence, on the CPU: a GPU would add in another order every time.
@@ -55,9 +57,8 @@ class Padded:
         Returns:
             Shape (copies, sentences), in float64.
         """
-        sentences = self.is_real.cpu().nonzero()[:, 0]
-        sums = torch.zeros(len(of_targets), len(self.is_real), dtype=torch.float64)
-        return sums.index_add_(1, sentences, of_targets.cpu().double())
+        sums = torch.zeros(len(of_targets), len(self.input_ids), dtype=torch.float64)
+        return sums.index_add_(1, self.sentences, of_targets.cpu().double())
 
 
 def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int, price: int = 0) -> list[list[int]]:
@@ -86,14 +87,18 @@ def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int, pric
 
 
 def pad(sentences: Sequence[Sequence[int]], device: torch.device) -> Padded:
-    """Sentences beside each other on a device."""
+    """Sentences beside each other on a device.
+
+    Which tokens are real is worked out here, on the host: a mask on a GPU would be waited for at every use.
+    """
     lengths = torch.tensor([len(sentence) for sentence in sentences])
     ids = torch.zeros((len(sentences), int(lengths.max())), dtype=torch.long)
     for row, sentence in zip(ids, sentences, strict=True):
         row[: len(sentence)] = torch.tensor(list(sentence))
     is_real = torch.arange(1, ids.shape[1])[None] < lengths[:, None]
+    positions = is_real.flatten().nonzero()[:, 0]
     ids = ids.to(device)
-    return Padded(ids[:, :-1], ids[:, 1:], is_real.to(device))
+    return Padded(ids[:, :-1], ids[:, 1:], positions.to(device), positions // is_real.shape[1])
 
 
 def joined(

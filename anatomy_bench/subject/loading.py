@@ -2,6 +2,7 @@
 
 import logging
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any, Literal
 
 import torch
 
-from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.errors import DeviceWarning, UnfitModelError, UsageError
+from anatomy_bench.engine.memory import is_out_of_memory
 from anatomy_bench.subject.fitness import check_fitness, check_loading
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
@@ -39,24 +41,39 @@ class Permissions:
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` takes CUDA where there is one.
+    """`auto` takes CUDA where there is one, and warns where a driver is there that does not serve.
 
     Raises:
         UsageError: a device that this machine lacks.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        count, complaint = _cuda_devices()
+        if complaint:
+            with warnings.catch_warnings():  # never an error: there is a CPU to run on
+                warnings.simplefilter("always", DeviceWarning)
+                warnings.warn(f"no GPU is used: {complaint}", DeviceWarning, stacklevel=2)
+        return torch.device("cuda" if count else "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError:
         raise UsageError(f"unknown device {device!r}; give auto, cpu, cuda or cuda:N") from None
     if resolved.type not in ("cpu", "cuda"):
         raise UsageError(f"unknown device {device!r}; give auto, cpu, cuda or cuda:N")
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"--device {device}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto"
-        )
+    if resolved.type == "cuda":
+        count, complaint = _cuda_devices()
+        if (resolved.index or 0) >= count:
+            because = f" ({complaint})" if complaint else ""
+            raise UsageError(f"--device {device}: this machine has {count} CUDA devices{because}; use cpu or auto")
     return resolved
+
+
+def _cuda_devices() -> tuple[int, str]:
+    """How many can be used; and what PyTorch says of the driver, where it warns that it cannot use it."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")  # where warnings are errors, the driver would end the run
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    complaint = "" if count or not said else _shortened(_first_sentence(said[0].message))
+    return count, complaint
 
 
 def load_subject(
@@ -92,17 +109,36 @@ def load_subject(
             weights, _ = _load_weights(source, location, allowed, torch.float32)
         return weights.to(target).eval().requires_grad_(False)
 
-    subject = Subject(
-        model.to(target).eval().requires_grad_(False),
-        tokenizer,
-        name=source.name,
-        commit=source.commit,
-        note=source.note,
-        read_by="gguf" if source.is_gguf else None,
-        load_in_float32=load_in_float32,
-    )
-    check_fitness(subject, allow_untrained=allowed.untrained)
+    if target.type == "cuda":
+        # cuDNN plans its attention anew for every shape, and a walk has many.
+        torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    with _device_errors_in_one_line(source, target):
+        subject = Subject(
+            model.to(target).eval().requires_grad_(False),
+            tokenizer,
+            name=source.name,
+            commit=source.commit,
+            note=source.note,
+            read_by="gguf" if source.is_gguf else None,
+            load_in_float32=load_in_float32,
+        )
+        check_fitness(subject, allow_untrained=allowed.untrained)
     return subject
+
+
+@contextmanager
+def _device_errors_in_one_line(source: Source, device: torch.device) -> Iterator[None]:
+    """Turn what a device cannot do into one line: too little memory, a driver or a card that PyTorch cannot use."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            other = "; --dtype bfloat16 takes half as much, --device cpu that of the machine" * (device.type == "cuda")
+            raise UsageError(f"{source.name} does not fit the memory of {device}{other}") from error
+        if device.type == "cuda" and "CUDA" in str(error):
+            told = _shortened(_first_sentence(error))
+            raise UsageError(f"cannot use {device}: {told}; use --device cpu") from error
+        raise
 
 
 @contextmanager
@@ -180,13 +216,15 @@ def _told_in_one_line(source: Source, part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if is_out_of_memory(error):
+            raise UsageError(f"not enough memory to load {part}{source.name}") from error
         told = _mended(_first_sentence(error))
         if isinstance(source.location, str) and isinstance(error, OSError):
             raise UsageError(f"cannot get {part}{source.name} from the hub: {told}") from error
         raise UnfitModelError(f"cannot load {part}{source.name}: {told}") from error
 
 
-def _first_sentence(error: Exception) -> str:
+def _first_sentence(error: Exception | Warning | str) -> str:
     """The first line of a message, with the second if the first only announces it."""
     first, second, *_ = [*str(error).strip().splitlines(), "", ""]
     if not first or isinstance(error, KeyError | TypeError | AttributeError):  # tripped over, not complained of
@@ -200,4 +238,8 @@ def _mended(told: str) -> str:
         return "it has no safetensors weights; --allow-pickled-weights loads .bin files, which can run code"
     if "custom code which must be executed" in told:
         return "it comes with Python code of its own; --trust-remote-code runs it"
+    return _shortened(told)
+
+
+def _shortened(told: str) -> str:
     return textwrap.shorten(told, _LONGEST_QUOTE, placeholder=" …")
