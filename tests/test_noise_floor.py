@@ -23,7 +23,7 @@ from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
 from anatomy_bench.values.interval import Interval
 
-SCORED = {"ablation", "perturbation", "manipulation", "predictability", "recovery"}
+SCORED = {"ablation", "perturbation", "manipulation", "predictability", "recovery", "growth"}
 CLAIMS = [claim for claim in all_claims().values() if claim.runs_model]
 
 
