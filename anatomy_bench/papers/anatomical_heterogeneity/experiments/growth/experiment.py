@@ -124,10 +124,10 @@ class GrowthMeasurement(Measurement):
         return next((each for each in self.at_rates(name) if each.learning_rate == rate), None)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row an arm: steps, operations, seconds and losses, as means over the seeds."""
-        rows = [
-            (each.name, f"{each.learning_rate:g}", str(each.runs[0].steps), *_means(each.runs)) for each in self.arms
-        ]
+        """A row an arm: steps, operations, seconds and losses, as means over the seeds; then the replicas' alike."""
+        named = [(each.name, each) for each in self.arms]
+        named += [(f"{each.name}, rounded otherwise", each) for each in self.replicas]
+        rows = [(name, f"{each.learning_rate:g}", str(each.runs[0].steps), *_means(each.runs)) for name, each in named]
         return ("arm", "rate", "steps", "10¹² operations", "seconds", "loss, seen", "loss, held out"), rows
 
 
