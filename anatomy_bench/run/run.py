@@ -201,18 +201,25 @@ class Run:
         return {job: finished for job, finished in found.items() if finished is not None}
 
     def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
-        """Copies of measurements that rounding might have given as well; none where they rest on no scores."""
-        if not any(self._assembled[need].is_scored for need in needs):
+        """Copies of measurements that rounding might have given as well; none where it moves none of them."""
+        copies = [self._copies_of(need) for need in needs]
+        if not any(copies):
             return []
+        # One that rounding does not move is what it is, beside any copy of the others.
+        filled = [each or [self._measured[need]] * COPIES for need, each in zip(needs, copies, strict=True)]
+        return [list(each) for each in zip(*filled, strict=True)]
+
+    def _copies_of(self, need: Need) -> list[Measurement]:
+        if need not in self._copies:
+            made = self._assembled[need]
+            error = made.relative_error(self._noise_floor)
+            self._copies[need] = [] if error is None else disturbed(made, error)
+        return self._copies[need]
+
+    def _noise_floor(self) -> float:
         floor = self.measure(NOISE_FLOOR)
         assert isinstance(floor, NoiseFloorMeasurement)
-        for need in needs:
-            if need not in self._copies:
-                made = self._assembled[need]
-                self._copies[need] = disturbed(made, floor.relative_error) if made.is_scored else []
-        # One that rests on no scores is what it is, beside any copy of the others.
-        copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
-        return [list(each) for each in zip(*copies, strict=True)]
+        return floor.relative_error
 
 
 def followed(task: Task) -> Need | None:
