@@ -27,6 +27,11 @@ def test_generated_pages_are_up_to_date(path: Path, text: str):
     assert path.read_text(encoding="utf-8") == text, "run python docs/generate.py"
 
 
+def test_no_schema_is_left_of_an_experiment_that_is_gone():
+    written = {path for path in generated() if path.parent.name == "schema"}
+    assert set((ROOT / "docs" / "schema").iterdir()) == written
+
+
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(path: Path):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
