@@ -1,16 +1,16 @@
 """Write the pages that follow from the code or from measured figures.
 
-These are the list of claims, the JSON schemas and their list in `json.md`, the tree in `architecture.md`, and the page
-of the benchmarks. Run `python docs/generate.py` after a change to any of their sources, and after
-`make bench BENCH_JSON=docs/benchmarks.json`; a test fails where a page is not what its sources say.
+These are the list of claims, the findings in each paper's README, the JSON schemas and their list in `json.md`, the
+tree in `architecture.md`, and the page of the benchmarks. Run `python docs/generate.py` after a change to any of their
+sources, and after `make bench BENCH_JSON=docs/benchmarks.json`; a test fails where a page is not what they say.
 """
 
 import ast
+import importlib
 import json
 import re
 from pathlib import Path
 
-import anatomy_bench
 from anatomy_bench.claim.claim import Finding, Kind
 from anatomy_bench.registry import (
     Paper,
@@ -99,6 +99,16 @@ def _finding_section(finding: Finding) -> list[str]:
     return lines
 
 
+def findings_table(paper: Paper) -> str:
+    """A paper's findings, with how many claims each has and which experiments they read."""
+    lines = ["| Finding | Id | Place | Claims | Experiments |", "| --- | --- | --- | ---: | --- |"]
+    for finding in selected_findings(papers=[paper.id]):
+        read = sorted({need.experiment for claim in finding.claims for need in claim.needs})
+        names = ", ".join(f"`{name}`" for name in read) or "none"
+        lines.append(f"| {finding.title} | `{finding.id}` | {finding.place} | {len(finding.claims)} | {names} |")
+    return "\n".join(lines)
+
+
 def tree(folder: Path, depth: int = 0) -> list[str]:
     """The modules in a folder as a nested list, each with the first sentence of its docstring.
 
@@ -168,15 +178,21 @@ def pages() -> dict[Path, str]:
         FOLDER / "schema" / f"{name}.json": json.dumps(json_schema(kind), indent=2) for name, kind in kinds.items()
     }
     list_of_schemas = "\n".join(f"- [{name}](schema/{name}.json)" for name in kinds)
-    list_of_modules = "\n".join(tree(Path(anatomy_bench.__file__).parent))
+    list_of_modules = "\n".join(tree(_folder("anatomy_bench")))
+    rooms = {_folder(paper.room) / "README.md": findings_table(paper) for paper in own_papers()}
     measured = FOLDER / "benchmarks.json"
     return {
         FOLDER / "claims.md": claims_page(),
         FOLDER / "architecture.md": between_marks(FOLDER / "architecture.md", "tree", list_of_modules),
         FOLDER / "json.md": between_marks(FOLDER / "json.md", "schemas", list_of_schemas),
+        **{page: between_marks(page, "findings", table) for page, table in rooms.items()},
         **{path: text + "\n" for path, text in schemas.items()},
         **(benchmark_pages(measured) if measured.exists() else {}),
     }
+
+
+def _folder(package: str) -> Path:
+    return Path(importlib.import_module(package).__path__[0])
 
 
 def _is_own(package: str) -> bool:

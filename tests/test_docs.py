@@ -32,7 +32,10 @@ def test_no_schema_is_left_of_an_experiment_that_is_gone():
     assert set((ROOT / "docs" / "schema").iterdir()) == written
 
 
-@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+PAGES = [page for folder in (".", "docs", "anatomy_bench/papers/*") for page in ROOT.glob(f"{folder}/*.md")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(path: Path):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [target for target in targets if not (path.parent / target).exists()] == []
