@@ -15,10 +15,10 @@ _OWNER_ONLY = 0o700
 
 
 def cache_folder() -> Path:
-    """The user's cache of converted models and finished measurements; made now, for nobody else, if it is not there.
+    """The user's cache of converted models and finished measurements; if missing, created for this user only.
 
     Raises:
-        UsageError: it cannot be made, or anybody may write to it: what it holds is believed.
+        UsageError: it cannot be made, or anybody may write to it, although its content is trusted.
     """
     folder = _cache_path()
     try:
@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 
 
 def store_folder() -> Path:
-    """Where finished units are kept, whether or not there are any yet."""
+    """The folder of finished jobs, which may not exist yet."""
     return _cache_path() / "store"
 
 

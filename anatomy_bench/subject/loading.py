@@ -1,4 +1,4 @@
-"""Load a subject: weights, tokenizer, device and precision, all of them explicit."""
+"""Load a subject with an explicit device and precision."""
 
 import logging
 import textwrap
@@ -18,14 +18,14 @@ from anatomy_bench.subject.subject import Subject
 
 DTypeName = Literal["float32", "bfloat16"]
 _LONGEST_QUOTE = 160
-"""Characters of a library's message that are passed on."""
+"""Characters of a library's message that are shown to the user."""
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
 
 
 @dataclass(frozen=True)
 class Permissions:
-    """What is refused unless a user asks for it.
+    """What is refused unless the user allows it.
 
     Attributes:
         remote_code: run Python code that comes with the model.
@@ -39,10 +39,10 @@ class Permissions:
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` takes CUDA where there is one.
+    """The device of that name; `auto` is CUDA if there is one, else the CPU.
 
     Raises:
-        UsageError: a device that this machine lacks.
+        UsageError: an unknown device, or one that this machine lacks.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -75,7 +75,7 @@ def load_subject(
         permissions: what is allowed beyond the safe defaults.
 
     Raises:
-        UsageError: the model cannot be had, or the device is not there.
+        UsageError: the model cannot be found or read, or the machine lacks the device.
         UnfitModelError: see `subject/fitness.py`.
     """
     allowed = permissions or Permissions()
@@ -107,14 +107,14 @@ def load_subject(
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Silence the libraries' own bars and warnings: what matters of them is checked and told in one line."""
+    """Silence the libraries' own bars and warnings; what matters in them is checked here and reported in one line."""
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as model_logging
 
     verbosity, hub_verbosity = model_logging.get_verbosity(), hub_logging.get_verbosity()
     bars = model_logging.is_progress_bar_enabled()
     model_logging.set_verbosity_error()
-    hub_logging.set_verbosity(logging.CRITICAL)  # it tells of every retry, as an error
+    hub_logging.set_verbosity(logging.CRITICAL)  # it reports every retry as an error
     model_logging.disable_progress_bar()
     try:
         yield
@@ -161,7 +161,7 @@ def _load_weights(
             dtype=dtype,
             attn_implementation=attention,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # not ignored: `check_loading` names them
+            ignore_mismatched_sizes=True,  # `check_loading` refuses them with their names
         )
         return loaded
 
@@ -176,7 +176,7 @@ def _load_weights(
 
 @contextmanager
 def _told_in_one_line(source: Source, part: str) -> Iterator[None]:
-    """Turn whatever the loading library trips over into one line about the model."""
+    """Turn any error of the loading library into one line about the model."""
     try:
         yield
     except Exception as error:
@@ -187,15 +187,15 @@ def _told_in_one_line(source: Source, part: str) -> Iterator[None]:
 
 
 def _first_sentence(error: Exception) -> str:
-    """The first line of a message, with the second if the first only announces it."""
+    """The first line of a message, and the second one if the first only introduces it."""
     first, second, *_ = [*str(error).strip().splitlines(), "", ""]
-    if not first or isinstance(error, KeyError | TypeError | AttributeError):  # tripped over, not complained of
+    if not first or isinstance(error, KeyError | TypeError | AttributeError):  # an accident, not a complaint
         return f"malformed ({type(error).__name__}: {first})"
     return f"{first} {second.strip()}" if first.endswith(":") else first
 
 
 def _mended(told: str) -> str:
-    """What the library says, in our options' words where it speaks of its own."""
+    """The library's message; where it names the library's options, ours instead."""
     if "no file named model.safetensors" in told or "cannot be loaded with `safetensors`" in told:
         return "it has no safetensors weights; --allow-pickled-weights loads .bin files, which can run code"
     if "custom code which must be executed" in told:
