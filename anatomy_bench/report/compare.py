@@ -1,4 +1,4 @@
-"""Two ledgers side by side: verdicts that differ first."""
+"""Two ledgers side by side, with the verdicts that differ first."""
 
 import io
 import textwrap
@@ -24,7 +24,7 @@ _NONE = "not judged"
 
 
 class Relation(StrEnum):
-    """How two verdicts on a claim stand to each other."""
+    """How two verdicts on a claim are related."""
 
     DIFFERENT = "different"
     ONE_ONLY = "one only"
@@ -44,7 +44,7 @@ class ComparedClaim(Record):
 
     Attributes:
         first: `None` if the first ledger does not judge it.
-        second: likewise.
+        second: `None` if the second does not.
     """
 
     id: str
@@ -135,7 +135,7 @@ def comparison_text(first: Ledger, second: Ledger, names: tuple[str, str], *, co
         first: a ledger.
         second: another.
         names: of their files.
-        colour: whether to write terminal colours. Without them the words say all.
+        colour: whether to write terminal colours; the words alone say everything.
     """
     compared = compare(first, second)
     buffer = io.StringIO()
@@ -166,14 +166,14 @@ def _finding_row(finding: ComparedFinding) -> tuple[Text, Text, Text]:
 
 
 def _claim_row(claim: ComparedClaim) -> tuple[Text, Text, Text]:
-    told = Text(printable(claim.statement))
+    description = Text(printable(claim.statement))
     if claim.published is not None:
-        told.append(f"\npublished {quantity(claim.published)} {printable(claim.unit)}")
-    return told, _verdict_cell(claim.first), _verdict_cell(claim.second)
+        description.append(f"\npublished {quantity(claim.published)} {printable(claim.unit)}")
+    return description, _verdict_cell(claim.first), _verdict_cell(claim.second)
 
 
 def _verdict_cell(verdict: Verdict | None) -> Text:
-    """The word, and below it the value with its interval."""
+    """The word, with the value and its interval below it."""
     if verdict is None:
         return Text(_NONE)
     cell = verdict_text(verdict.word)

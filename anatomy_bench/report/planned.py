@@ -11,7 +11,7 @@ _GIGA = 10**9
 
 
 def plan_text(plan: Plan) -> str:
-    """A row for every measurement, and what all of them take."""
+    """One row per measurement, then the time and memory for all of them."""
     headers = ("experiment", "text", "jobs", "stored", "GFLOP", "time", "memory")
     rows = [_row(plan, each) for each in plan.measurements]
     table = tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", *["right"] * 5))
@@ -50,7 +50,7 @@ def _summary(plan: Plan) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """In the unit that a person would name."""
+    """A duration in seconds, minutes or hours, whichever reads best."""
     if seconds < 2 * _MINUTE:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"

@@ -1,4 +1,4 @@
-"""What a report says of its own arithmetic."""
+"""What a report says about its own rounding errors."""
 
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
 from anatomy_bench.run.ledger import Ledger
@@ -6,10 +6,10 @@ from anatomy_bench.run.numerical_error import NOISE_FLOOR
 
 
 def precision(ledger: Ledger) -> str:
-    """One sentence on the noise floor; nothing where no claim needed it.
+    """A few sentences on the noise floor; empty if no claim needed it.
 
     Raises:
-        UsageError: the ledger's measurement is not of this version.
+        UsageError: the ledger's measurement is of another version.
     """
     floor = ledger.measurement(NOISE_FLOOR)
     if not isinstance(floor, NoiseFloorMeasurement):

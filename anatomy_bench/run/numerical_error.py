@@ -1,8 +1,8 @@
 """How far rounding could have moved the value of a claim.
 
-Every figure that scores text is computed again, from scores that are each disturbed by as much as
-the noise floor says (`experiments/noise_floor.py`). What follows from scores in any way, however
-crooked, is disturbed with them, in the claim's own unit.
+Every figure that is based on scores is computed again, from scores that are each disturbed by as much as
+the experiment `noise_floor` has measured. Anything computed from scores, however indirectly, is disturbed
+with them, in the claim's own unit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
 
 NOISE_FLOOR = Need("noise_floor")
-"""On the run's own text; the error is relative, and serves others as well."""
+"""Measured on the run's own text; the error is relative, so it is used for other texts as well."""
 
 COPIES = 16
 RESAMPLES = 100
-"""Of the copies' intervals. All copies have the same resamples, so that nothing but rounding moves the ends."""
+"""Resamples for the copies' intervals, the same for all copies, so that only rounding moves the ends."""
 
 
 @runtime_checkable
@@ -31,7 +31,7 @@ class Scored(Protocol):
     """A unit's result that is made of scores."""
 
     def disturbed(self, relative_error: float, rng: np.random.Generator) -> Record:
-        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        """The same with each score multiplied by 1 ± `relative_error` (a standard deviation)."""
         ...
 
 
@@ -40,7 +40,7 @@ class Assembled:
     """What a measurement was assembled from.
 
     Attributes:
-        task: that it was made for.
+        task: the task.
         finished: the result of each of its units, in their order.
     """
 
@@ -49,12 +49,12 @@ class Assembled:
 
     @property
     def is_scored(self) -> bool:
-        """Whether any of it is scores: figures of weights alone are computed in float64."""
+        """Whether any result has scores; figures of weights alone are computed in float64 and have no such error."""
         return any(isinstance(each.result, Scored) for each in self.finished.values())
 
 
 def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
-    """Copies of a measurement that rounding might have given as well.
+    """Copies of a measurement as it might have come out if rounding had gone differently.
 
     Args:
         made: what the measurement was assembled from.
@@ -75,10 +75,10 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
 
     Args:
         claim: the claim.
-        copies: measurements for `claim.needs`, disturbed, any number of times.
+        copies: any number of disturbed measurements for `claim.needs`.
 
     Returns:
-        `None` without copies, or if they do not apply.
+        `None` without copies, or if the claim does not apply to them.
     """
     estimates = [each for measurements in copies if isinstance(each := claim.estimate(*measurements), Estimate)]
     if not estimates:
