@@ -13,7 +13,7 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.arms import growth, uniform
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training import (

@@ -10,7 +10,7 @@ import numpy as np
 
 from anatomy_bench.claim.claim import Need, judge
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.experiments.scored import SentenceScores
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
@@ -27,6 +27,7 @@ from anatomy_bench.run.ledger import KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.run.numerical_error import Assembled
 from anatomy_bench.run.options import Options
 from anatomy_bench.values.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, to_data
 

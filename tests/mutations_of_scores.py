@@ -26,7 +26,6 @@ from mutations import (
 
 from anatomy_bench.claim.claim import Need
 from anatomy_bench.engine.interventions import NeighbourAverage, Skip
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan import plan
 from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimates import (
     REPLACING,
@@ -34,6 +33,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimat
     TOO_STRONG,
 )
 from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories, degradation_percent
+from anatomy_bench.values.profile import Profile
 
 ABLATION, MANIPULATION = Need("ablation"), Need("manipulation")
 ANTI_LAYERS = (14, 17)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth import arms as growth_arms
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine import training as engine
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
@@ -24,6 +23,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule i
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import BEGIN, END, GrowthText, Vocabulary
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 CORPUS = load_corpus("growth")
 TINY = Setup(

@@ -10,7 +10,7 @@ import torch
 
 from anatomy_bench.claim.claim import Need, VerdictWord, judge
 from anatomy_bench.claim.conclusion import Conclusion, conclude
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import GrowthConfig, GrowthMeasurement
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
 from anatomy_bench.registry import get_experiment, get_finding
@@ -19,6 +19,7 @@ from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
 from anatomy_bench.values.corpus import load_corpus
 from anatomy_bench.values.measurement import Provenance, SubjectRecord, Versions
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (

@@ -12,9 +12,9 @@ import pytest
 
 import anatomy_bench
 from anatomy_bench.claim.claim import Kind
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.registry import all_claims, all_findings, experiment_names, get_experiment, get_finding
 from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 PACKAGE = Path(anatomy_bench.__file__).parent
 ROOT = PACKAGE.parent

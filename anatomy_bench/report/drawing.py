@@ -1,8 +1,8 @@
 """How every figure is drawn: one size of type, colours of the page, the same bytes every time.
 
 Lines and type are drawn in placeholder colours, which are then replaced by the page's own variables, so that one
-drawing serves light, dark and print. The colours are those of Okabe and Ito, which colour-blind people can distinguish; every
-series also has a marker of its own.
+drawing serves light, dark and print. The colours are those of Okabe and Ito, which colour-blind people can distinguish;
+every series also has a marker of its own.
 """
 
 import hashlib
