@@ -193,7 +193,7 @@ def read_ledger(path: Path) -> Ledger:
         raise UsageError(f"{path} is not a ledger of this version of anatomy_bench") from None
     if any(_CONTROL.search(text) for text in _texts(to_data(ledger))):
         raise UsageError(
-            f"{path} has control characters, which could control a terminal; no version of anatomy_bench wrote it"
+            f"{path} has control characters, which could take over a terminal; no version of anatomy_bench wrote it"
         )
     if ledger.schema != SCHEMA:
         raise UsageError(f"{path} has schema {ledger.schema}; this version reads {SCHEMA}")

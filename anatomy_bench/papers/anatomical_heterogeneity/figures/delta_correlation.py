@@ -1,4 +1,4 @@
-"""Correlations of weight changes against what unrelated layers give, and the layers' likeness."""
+"""Correlations of weight changes beside those of unrelated layers, and the similarity of layers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -116,7 +116,7 @@ def _ticks(axes: Any, values: tuple[float, ...], height: float) -> None:
 
 
 def cosine(evidence: Evidence) -> Figure | None:
-    """Cosine of every two layers, a panel a component."""
+    """Cosine of every two layers, one panel per component."""
     measured = _measured(evidence)
     if measured is None:
         return None

@@ -34,7 +34,7 @@ from anatomy_bench.values.quantities import interval_text, quantity
 
 NEED = Need("manipulation")
 _BEYOND_PERCENT = 1e9
-"""Where the axis ends: the perplexity of a model that guesses is far below, and what lies beyond tells no more."""
+"""End of the axis: the perplexity of a model that guesses is far below it, and larger values mean nothing more."""
 _SCALED = re.compile(r"scale_(written_)?(\d[\d.]*)")
 _NOISE = "noise"
 _FAMILIES = {"zero": "skip", "clone": "clone", "blend": "blend", "low-rank blend": "low_rank_blend_64"}
@@ -171,7 +171,7 @@ def _is_strategy(name: str) -> bool:
 
 
 def _kind(name: str) -> str:
-    """The strategy of a variant: all draws of noise are one."""
+    """The strategy of a variant; all draws of noise are the same strategy."""
     return _NOISE if name.startswith(f"{_NOISE}_") else name
 
 

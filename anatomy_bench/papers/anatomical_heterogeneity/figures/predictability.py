@@ -1,4 +1,4 @@
-"""R² of each component under each reading, and what the predicted weights are worth."""
+"""R² of each component under each reading, and the damage of predicted weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +49,7 @@ Series = dict[str, tuple[Replacement, ...]]
 
 
 def r2_by_reading(evidence: Evidence) -> Figure | None:
-    """Mean R² by component, a panel a reading."""
+    """Mean R² by component, one panel per reading."""
     measured = evidence.measurement(NEED, PredictabilityMeasurement)
     if measured is None or not measured.components:
         return None
@@ -141,7 +141,7 @@ def _series_name(reading: Reading, choice: str) -> str:
 
 
 def _printed_degradations(published: Mapping[str, Any]) -> dict[int, float]:
-    """Section 4.2 tells of one layer and of nine."""
+    """The published damage, which section 4.2 states for one layer and for nine."""
     text = published.get("text", {}).get("4.2")
     if text is None:
         return {}

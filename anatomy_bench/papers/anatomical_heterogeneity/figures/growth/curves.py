@@ -105,7 +105,7 @@ def _rows(measured: GrowthMeasurement) -> list[list[Line]]:
         for colors in _ROWS
     ]
     paper, controls = rows
-    # Quick trains no controls: growth, drawn again for them to be seen against, has nothing beside it.
+    # `quick` trains no controls, so there is nothing to draw beside growth in the second row.
     return [row for row in (paper, controls if {line.name for line in controls} - {"growth"} else []) if row]
 
 
@@ -150,7 +150,7 @@ def _paint(
 
 
 def _paint_line(panel: Any, line: Line, which: int) -> list[float]:
-    """Paint a line with its band, and tell what the axis must reach."""
+    """Paint a line with its band; return the values that the axis must include."""
     values = finite(line.losses[which])
     mean = np.exp(np.log(values).mean(axis=0))
     every = max(1, len(mean) // _MARKS)
@@ -160,7 +160,7 @@ def _paint_line(panel: Any, line: Line, which: int) -> list[float]:
 
 
 def _table(lines: Sequence[Line]) -> list[tuple[str, ...]]:
-    """A row a validation, those that any arm has; an arm that has none at a step has a dash there."""
+    """One row for each step at which any arm was validated; a dash for arms without a validation there."""
     means = [
         [dict(zip(line.steps, np.exp(np.log(each).mean(axis=0)).tolist(), strict=True)) for each in line.losses]
         for line in lines

@@ -22,7 +22,7 @@ Ranges = Mapping[int, tuple[float, float]]
 
 
 def budget(evidence: Evidence) -> Figure | None:
-    """Each layer's share of the training that all layers would have alike."""
+    """Each layer's share of the training that all layers would otherwise get."""
     measured = evidence.measurement(RECOVERY, RecoveryMeasurement)
     if measured is None or not measured.layers():
         return None

@@ -1,4 +1,4 @@
-"""Perplexity by step of training, a panel a layer, beside Table 5."""
+"""Perplexity by step of training, one panel per layer, beside Table 5."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def _paint(canvas: Any, axes: Any, measured: RecoveryMeasurement, printed: Mappi
 def _paint_layer(
     panel: Any, recoveries: Sequence[Recovery], measured: RecoveryMeasurement, printed: PrintedRow | None
 ) -> list[float]:
-    """Paint a layer, and tell what its axis must reach."""
+    """Paint a layer; return the values that its axis must include."""
     shown: list[float] = []
     for each in recoveries:
         name, style = _STYLES[each.text, each.deviations > 0]
@@ -90,7 +90,7 @@ def _paint_layer(
         panel.plot(finite(rises), label=name, linewidth=1.0, markersize=3, markevery=every, **style)
         shown += rises
     if printed:
-        # A shorter training than the paper's has no place for its end.
+        # If training is shorter than the paper's, the paper's end is outside the axis.
         limit = measured.config.step_limit
         known = {0: printed.noised_percent, limit: printed.final_percent}
         known = {step: value for step, value in known.items() if step <= measured.config.steps}

@@ -43,10 +43,10 @@ class Noised:
     """A layer under some noises.
 
     Attributes:
-        draws: rise of perplexity under each, in percent.
-        mean: of them, geometric.
+        draws: rise of perplexity under each noise, in percent.
+        mean: geometric mean of these.
         interval95: of the mean, over noises and sentences.
-        perplexity: its geometric mean.
+        perplexity: geometric mean over the noises.
     """
 
     draws: Sequence[float]
@@ -71,7 +71,7 @@ class Series:
 
 
 def noised(evidence: Evidence) -> Figure | None:
-    """Rise of perplexity by layer, each noise and their mean."""
+    """Rise of perplexity by layer, under each noise and on average."""
     measured = evidence.measurement(NOISE, PerturbationMeasurement)
     if measured is None or not measured.layers:
         return None

@@ -1,4 +1,4 @@
-"""Steps to recover against importance: H3 at a glance."""
+"""Steps to recover against importance: hypothesis H3 in one figure."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _TICKS = (0, 5, 10, 20, 50, 100, 200)
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer in both respects.
+    """Importance and recovery of a layer.
 
     Attributes:
         layer: its number.
@@ -117,7 +117,7 @@ def _paint(canvas: Any, axes: Any, layers: Sequence[Layer], trained: int) -> Non
 
 
 def _name_layers(axes: Any, layers: Sequence[Layer]) -> None:
-    """Names right and left of the marks in turn, so that neighbours have room."""
+    """Put names alternately right and left of the marks, so that neighbours have room."""
     named = sorted((each for each in layers if math.isfinite(each.importance)), key=lambda each: each.importance)
     for number, each in enumerate(named):
         offset, side = ((5, 4), "left") if number % 2 else ((-5, 4), "right")

@@ -1,4 +1,4 @@
-"""What the finding on predictability asks of its measurement: pure functions to estimates."""
+"""Estimates for the claims on predictability."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,7 +24,7 @@ HIGH_R2 = 0.9
 ACCEPTABLE_PERCENT = 30.0
 MANY = 9
 REACH = 3
-"""Neighbouring targets are predicted from nearly the same layers: blocks of three, as for delta correlations."""
+"""Length of bootstrap blocks: neighbouring targets are predicted from nearly the same layers."""
 LEAST_TARGETS = 2 * REACH
 
 _NORMAL_95 = 1.96
@@ -36,9 +36,9 @@ TABLE_2 = {
 
 
 def _over_targets(series: Floats, measured: PredictabilityMeasurement, note: str) -> Estimate | NotApplicable:
-    """Mean of a value that each target layer has, with its interval over target layers."""
+    """Mean of a value over target layers, with its interval over them."""
     if len(series) < LEAST_TARGETS:
-        return NotApplicable(f"{len(series)} layers can be predicted; an interval over them takes {LEAST_TARGETS}")
+        return NotApplicable(f"{len(series)} layers can be predicted; an interval over them needs {LEAST_TARGETS}")
     mean, interval = block_bootstrap_mean(series, REACH, measured.config.resamples, measured.generator("target layers"))
     return Estimate(mean, interval, note)
 
@@ -46,7 +46,7 @@ def _over_targets(series: Floats, measured: PredictabilityMeasurement, note: str
 def _series(
     measured: PredictabilityMeasurement, reading: Reading, of: Callable[[Predictors], Sequence[float]]
 ) -> Floats:
-    """A value of each target layer, mean over components; shape (targets,)."""
+    """A value of each target layer, averaged over components; shape (targets,)."""
     mean: Floats = np.mean([of(each.readings[reading]) for each in measured.components], axis=0)
     return mean
 
@@ -78,7 +78,7 @@ def order_of_components(measured: PredictabilityMeasurement) -> Estimate | NotAp
 
 
 def least_best_r2(measured: PredictabilityMeasurement) -> Estimate:
-    """Best R² of the component where that is least, with its interval over the sampled parameters."""
+    """The lowest best R² of any component, with its interval over the sampled parameters."""
     component = min(measured.components, key=lambda each: each.readings[DEFAULT_READING].ridge.best_r2)
     scores = component.readings[DEFAULT_READING].ridge
     best = int(np.argmax(scores.r2))
@@ -89,14 +89,14 @@ def least_best_r2(measured: PredictabilityMeasurement) -> Estimate:
 
 
 def excess(measured: PredictabilityMeasurement, null: str) -> Estimate | NotApplicable:
-    """R² of the ridge less that of a predictor that knows less, mean over components and target layers."""
+    """R² of the ridge minus that of a predictor that knows less, averaged over components and target layers."""
     ridge = _series(measured, DEFAULT_READING, lambda each: each.ridge.r2)
     other = _series(measured, DEFAULT_READING, lambda each: getattr(each, null).r2)
     return _over_targets(ridge - other, measured, f"{ridge.mean():+.3f} against {other.mean():+.3f}")
 
 
 def sorted_excess(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
-    """R² on sorted weights of the ridge less that of the mean of earlier layers, over components and targets."""
+    """R² on sorted weights: the ridge minus the mean of earlier layers, averaged over components and targets."""
     ridge = _series(measured, "sorted", lambda each: each.ridge.r2)
     mean = _series(measured, "sorted", lambda each: each.mean_of_earlier.r2)
     independent = _series(measured, "sorted", lambda each: each.independent.r2).mean()
@@ -105,14 +105,14 @@ def sorted_excess(measured: PredictabilityMeasurement) -> Estimate | NotApplicab
 
 
 def lost_by_place(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
-    """R² on sorted weights less that on weights in place, mean over components and target layers."""
+    """R² on sorted weights minus that on weights in place, averaged over components and target layers."""
     ordered = _series(measured, "sorted", lambda each: each.ridge.r2)
     in_place = _series(measured, DEFAULT_READING, lambda each: each.ridge.r2)
     return _over_targets(ordered - in_place, measured, f"sorted {ordered.mean():+.3f}, in place {in_place.mean():+.3f}")
 
 
 def _replaced(measured: PredictabilityMeasurement, reading: Reading, count: int) -> Replacement | NotApplicable:
-    """So many layers replaced at once, by the config's first choice."""
+    """The replacement of that many layers at once, by the config's first choice."""
     choice = measured.config.choices[0]
     for each in measured.replaced(reading, choice):
         if len(each.layers) == count:
@@ -125,7 +125,7 @@ def _layers(replacement: Replacement) -> str:
 
 
 def degradation(measured: PredictabilityMeasurement, count: int) -> Estimate | NotApplicable:
-    """Degradation with so many layers predicted in the default reading, in percent."""
+    """Degradation with that many layers predicted in the default reading, in percent."""
     found = _replaced(measured, DEFAULT_READING, count)
     if isinstance(found, NotApplicable):
         return found
@@ -167,7 +167,7 @@ def acceptable_share(measured: PredictabilityMeasurement) -> Estimate:
 
 
 def compounding(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
-    """Damage of nine replaced layers together less the sum of each one's alone, in nats a token."""
+    """Damage of nine replaced layers together minus the sum of each one's alone, in nats per token."""
     together = _replaced(measured, DEFAULT_READING, MANY)
     if isinstance(together, NotApplicable):
         return together
