@@ -91,18 +91,21 @@ def _inventory_text(inventory: "Inventory") -> str:
     headers = ("experiment", "subject", "device", "dtype", "units", "size", "measured", "code")
     rows = [
         (
-            each.experiment,
-            each.subject[:_SHOWN_DIGITS],
-            each.device,
-            each.dtype,
-            str(each.units),
-            _size_text(each.bytes),
-            _age_text(each),
-            "outdated" if each.outdated else "current",
+            holding.experiment,
+            holding.subject[:_SHOWN_DIGITS],
+            holding.device,
+            holding.dtype,
+            str(holding.units),
+            _size_text(holding.bytes),
+            _age_text(holding),
+            "outdated" if holding.outdated else "current",
         )
-        for each in inventory.holdings
+        for holding in inventory.holdings
     ]
-    units, size = sum(each.units for each in inventory.holdings), sum(each.bytes for each in inventory.holdings)
+    units, size = (
+        sum(holding.units for holding in inventory.holdings),
+        sum(holding.bytes for holding in inventory.holdings),
+    )
     lines = [f"{inventory.folder}: {_counted(units, 'unit')}, {_size_text(size)}"]
     if rows:
         lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left",) * 4 + ("right",) * 2), "", *lines]

@@ -61,7 +61,7 @@ def check_folder(path: Path) -> None:
         UsageError: they cannot.
     """
     try:
-        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+        existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:

@@ -15,7 +15,7 @@ class AnatomyError(Exception):
     def __str__(self) -> str:
         """One line without control characters: it goes to a terminal and may quote text from an unknown source."""
         line = " ".join(super().__str__().split())
-        return "".join(each if each.isprintable() else "?" for each in line)
+        return "".join(character if character.isprintable() else "?" for character in line)
 
 
 class UsageError(AnatomyError):

@@ -25,10 +25,10 @@ class _Tally:
     words: list[VerdictWord] = field(default_factory=list[VerdictWord])
 
     def all(self, word: VerdictWord) -> bool:
-        return bool(self.words) and all(each is word for each in self.words)
+        return bool(self.words) and all(said is word for said in self.words)
 
     def any(self, word: VerdictWord) -> bool:
-        return any(each is word for each in self.words)
+        return any(said is word for said in self.words)
 
 
 def conclude(finding: Finding, verdicts: Sequence[Verdict]) -> Conclusion:

@@ -84,9 +84,9 @@ def sweep_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: C
     Memory: the streams before and after a layer, one call of a layer, one layer's weights three times in float32
     while they are changed, and a chunk of logits.
     """
-    changed = [each for each in interventions if each.touched]
+    changed = [intervention for intervention in interventions if intervention.touched]
     copies = 1 + len(changed)
-    passed = size.layers + sum(_passed_layers(each, size.layers) for each in changed)
+    passed = size.layers + sum(_passed_layers(intervention, size.layers) for intervention in changed)
     tokens = min(TOKENS_PER_WALK, copies * _padded_tokens(corpus))
     call_tokens = min(tokens, max(TOKENS_PER_CALL[size.device], *corpus.sentence_tokens))
     streams = 2 * tokens * size.width * size.bytes_per_parameter

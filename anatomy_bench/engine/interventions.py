@@ -103,8 +103,8 @@ def require_alike(layer: int, weights_of: "WeightsOf", others: Sequence[int]) ->
     Raises:
         ValueError: their parameters differ in name or shape.
     """
-    own, *rest = ({name: tensor.shape for name, tensor in weights_of(each).items()} for each in (layer, *others))
-    if any(each != own for each in rest):
+    own, *rest = ({name: tensor.shape for name, tensor in weights_of(one).items()} for one in (layer, *others))
+    if any(other != own for other in rest):
         raise ValueError(f"layer {layer} and its neighbours have parameters of different names or shapes")
 
 
@@ -168,9 +168,9 @@ class NeighbourAverage(OneLayer):
         Raises:
             ValueError: the neighbours' parameters differ in name or shape.
         """
-        neighbours = [each for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
+        neighbours = [neighbour for neighbour in (layer - 1, layer + 1) if 0 <= neighbour < layer_count]
         require_alike(layer, weights_of, neighbours)
-        first, *others = [weights_of(each) for each in neighbours]
+        first, *others = [weights_of(neighbour) for neighbour in neighbours]
         if not others:
             return first
         return {name: (tensor + others[0][name]) / 2 for name, tensor in first.items()}

@@ -64,7 +64,7 @@ def sweep(
     with torch.inference_mode(), (progress or SilentProgress()).stage("scoring", steps * len(batches)) as advance:
 
         def walk(batch: Sequence[int], group: Sequence[Intervention]) -> None:
-            padded = pad([sentences[each] for each in batch], stack.device)
+            padded = pad([sentences[index] for index in batch], stack.device)
             for variant, row in _Walk(stack, padded, group, advance).run().items():
                 for each, value in zip(batch, row, strict=True):
                     nll_nats[variant][each] = value
@@ -88,7 +88,7 @@ def can_walk(stack: LayerStack) -> bool:
     rows = heads if isinstance(heads, int) else len(kinds)
     expected = {variant: naive.score(stack, kinds, variant) for variant in variants}
     try:
-        found = sweep(stack, [kinds[each % len(kinds)] for each in range(rows)], variants)
+        found = sweep(stack, [kinds[row % len(kinds)] for row in range(rows)], variants)
     except (RuntimeError, TypeError, ValueError, IndexError):
         return False
     # Rounding changes a few units of the last place; a wrong mask or a lost stream changes much more.

@@ -36,7 +36,7 @@ class Setting:
             "subject": self.subject,
             "corpus": self.corpus,
             "provenance": self.provenance,
-            "seconds": sum(each.seconds for each in finished.values()),
+            "seconds": sum(done.seconds for done in finished.values()),
         }
 
 

@@ -123,7 +123,9 @@ def score_together(
     started = time.perf_counter()
     scores = subject.score(sentences, interventions, progress)
     share = (time.perf_counter() - started) / len(interventions)
-    return {each: Finished(SentenceScores(tuple(scores[each])), share) for each in interventions}
+    return {
+        intervention: Finished(SentenceScores(tuple(scores[intervention])), share) for intervention in interventions
+    }
 
 
 def scores_of(finished: Finished) -> tuple[float, ...]:

@@ -118,22 +118,27 @@ def _labels(subjects: Sequence[tuple[SubjectRecord, Provenance]]) -> list[str]:
 def _rows(models: Sequence[Model]) -> list[FindingRow]:
     by_model = [{finding.id: finding for finding in model.ledger.findings} for model in models]
     digests = [model.subject.digest for model in models]
-    asked = [each.id for model in models for each in model.ledger.findings if any(claim.needs for claim in each.claims)]
+    asked = [
+        finding.id
+        for model in models
+        for finding in model.ledger.findings
+        if any(claim.needs for claim in finding.claims)
+    ]
     return [_row([found.get(finding) for found in by_model], digests) for finding in dict.fromkeys(asked)]
 
 
 def _row(found: Sequence[JudgedFinding | None], digests: Sequence[str]) -> FindingRow:
-    first = next(each for each in found if each is not None)
-    by_model = [{claim.id: claim for claim in each.claims} if each else {} for each in found]
+    first = next(finding for finding in found if finding is not None)
+    by_model = [{claim.id: claim for claim in finding.claims} if finding else {} for finding in found]
     claims: dict[str, JudgedClaim] = {}
-    for each in by_model:
-        claims = {**each, **claims}
+    for judged in by_model:
+        claims = {**judged, **claims}
     rows = [
-        ClaimRow(claim, [each[claim.id].verdict if claim.id in each else None for each in by_model])
+        ClaimRow(claim, [judged[claim.id].verdict if claim.id in judged else None for judged in by_model])
         for claim in claims.values()
         if claim.needs
     ]
-    conclusions = [each.conclusion if each else None for each in found]
+    conclusions = [finding.conclusion if finding else None for finding in found]
     across = _across(conclusions, digests) if _is_of_subject(rows) else _whichever(conclusions)
     return FindingRow(first, conclusions, across, rows)
 
@@ -178,7 +183,7 @@ def _differences(models: Sequence[Model]) -> dict[str, list[str]]:
     """Differences between the runs that a reader must know before comparing columns."""
     made = [asdict(model.made) for model in models]
     aspects: dict[str, list[Any]] = {
-        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed")
+        name: [column[name] for column in made] for name in ("profile", "dtype", "device", "attention", "seed")
     }
     aspects["text"] = [_own_text(model.ledger) for model in models]
     aspects |= {f"code of {name}": values for name, values in _sources(models).items()}

@@ -81,13 +81,13 @@ def _profile(model: Model) -> Profile | None:
     measured = model.ledger.measurement(Need("ablation"))
     if not isinstance(measured, AblationMeasurement) or not measured.layers:
         return None
-    variants = {name: [each.variants[name] for each in measured.layers] for name, _ in _PANELS}
+    variants = {name: [layer.variants[name] for layer in measured.layers] for name, _ in _PANELS}
     return Profile(
         model.label,
         measured.subject.layers,
-        [each.layer for each in measured.layers],
-        {name: [each.degradation_percent for each in found] for name, found in variants.items()},
-        {name: [each.interval95_percent for each in found] for name, found in variants.items()},
+        [layer.layer for layer in measured.layers],
+        {name: [variant.degradation_percent for variant in found] for name, found in variants.items()},
+        {name: [variant.interval95_percent for variant in found] for name, found in variants.items()},
     )
 
 

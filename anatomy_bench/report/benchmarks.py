@@ -50,12 +50,14 @@ class Benchmarks:
 
     def tables(self) -> dict[str, list[Sequence[str]]]:
         """By group, a row for each way, compared with the first; without those that are drawn as figures."""
-        groups = dict.fromkeys(each.group for each in self.measured if each.group != SCALING)
-        return {group: _rows([each for each in self.measured if each.group == group]) for group in groups}
+        groups = dict.fromkeys(benchmark.group for benchmark in self.measured if benchmark.group != SCALING)
+        return {
+            group: _rows([benchmark for benchmark in self.measured if benchmark.group == group]) for group in groups
+        }
 
     def sizes(self) -> list[Benchmark]:
         """Those that show how seconds grow with layers and with sentences."""
-        return [each for each in self.measured if each.group == SCALING]
+        return [benchmark for benchmark in self.measured if benchmark.group == SCALING]
 
 
 def read_benchmarks(path: Path) -> Benchmarks:
@@ -67,8 +69,8 @@ def read_benchmarks(path: Path) -> Benchmarks:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         measured = [
-            Benchmark(each["group"], each["extra_info"]["way"], float(each["stats"]["min"]), each["extra_info"])
-            for each in read["benchmarks"]
+            Benchmark(entry["group"], entry["extra_info"]["way"], float(entry["stats"]["min"]), entry["extra_info"])
+            for entry in read["benchmarks"]
         ]
         return Benchmarks(_machine(read["machine_info"]), measured)
     except OSError as error:
@@ -85,13 +87,13 @@ def _machine(info: Mapping[str, Any]) -> str:
 def _rows(group: Sequence[Benchmark]) -> list[Sequence[str]]:
     return [
         (
-            each.way,
-            quantity(each.seconds),
-            quantity(group[0].seconds / each.seconds),
-            each.number("flops", _GIGA),
-            each.number("flops_per_second", _GIGA),
-            each.number("share_of_product_rate"),
-            each.number("peak_bytes", _MEGA),
+            benchmark.way,
+            quantity(benchmark.seconds),
+            quantity(group[0].seconds / benchmark.seconds),
+            benchmark.number("flops", _GIGA),
+            benchmark.number("flops_per_second", _GIGA),
+            benchmark.number("share_of_product_rate"),
+            benchmark.number("peak_bytes", _MEGA),
         )
-        for each in group
+        for benchmark in group
     ]

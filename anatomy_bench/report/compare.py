@@ -82,7 +82,7 @@ class Comparison(Record):
 
 def compare(first: Ledger, second: Ledger) -> Comparison:
     """Conclusions and verdicts of two runs."""
-    findings, others = ({each.id: each for each in ledger.findings} for ledger in (first, second))
+    findings, others = ({finding.id: finding for finding in ledger.findings} for ledger in (first, second))
     claims, other_claims = _claims(first), _claims(second)
     compared = [
         _compared_claim(claims.get(claim), other_claims.get(claim)) for claim in dict.fromkeys([*claims, *other_claims])
@@ -142,11 +142,11 @@ def comparison_text(first: Ledger, second: Ledger, names: tuple[str, str], *, co
     console = text_console(buffer, colour=colour)
     for letter, ledger, name in zip("AB", (first, second), names, strict=True):
         console.print(_described(letter, ledger, name), markup=False)
-    _print_table(console, "finding", [_finding_row(each) for each in compared.findings])
+    _print_table(console, "finding", [_finding_row(finding) for finding in compared.findings])
     for relation in Relation:
-        claims = [each for each in compared.claims if each.relation is relation]
+        claims = [claim for claim in compared.claims if claim.relation is relation]
         if claims:
-            _print_table(console, f"{_HEADINGS[relation]}: {len(claims)}", [_claim_row(each) for each in claims])
+            _print_table(console, f"{_HEADINGS[relation]}: {len(claims)}", [_claim_row(claim) for claim in claims])
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
@@ -160,7 +160,7 @@ def _described(letter: str, ledger: Ledger, name: str) -> str:
 
 
 def _finding_row(finding: ComparedFinding) -> tuple[Text, Text, Text]:
-    first, second = (Text(each.value if each else _NONE) for each in (finding.first, finding.second))
+    first, second = (Text(conclusion.value if conclusion else _NONE) for conclusion in (finding.first, finding.second))
     differs = "" if finding.first is finding.second else " (differs)"
     return Text(printable(finding.title) + differs), first, second
 

@@ -148,7 +148,7 @@ def bars(axes: Any, values: Sequence[float], y: Any, intervals: Sequence[Interva
 
 def ends(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[float]:
     """Everything that an axis must include: values and the ends of their intervals."""
-    return [*values, *(end for each in intervals if each for end in (each.low, each.high))]
+    return [*values, *(end for interval in intervals if interval for end in (interval.low, interval.high))]
 
 
 def signed_log(axis: Any, values: Sequence[float]) -> None:

@@ -110,7 +110,7 @@ def take_inventory(folder: Path) -> Inventory:
     """Count what a store has. Changes nothing."""
     read = [_read(path) for path in _job_files(folder)]
     alike: dict[tuple[str, str, str, str, bool], list[KeptJob]] = {}
-    for job in (each for each in read if each is not None):
+    for job in (kept for kept in read if kept is not None):
         device, dtype = (str(job.key.get(name, "any")) for name in ("device", "dtype"))
         group = str(job.key["experiment"]), job.subject, device, dtype, job.is_outdated
         alike.setdefault(group, []).append(job)
@@ -124,7 +124,7 @@ def take_inventory(folder: Path) -> Inventory:
         )
         for group, jobs in sorted(alike.items())
     )
-    unreadable = sum(each is None for each in read)
+    unreadable = sum(kept is None for kept in read)
     return Inventory(str(folder), tuple(holdings), len(_damaged(folder)) + unreadable, len(_leftovers(folder)))
 
 

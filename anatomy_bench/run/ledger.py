@@ -166,7 +166,7 @@ def make_ledger(
 def _last_on_subject(measurements: Mapping[Need, Measurement]) -> Measurement | None:
     """The last measurement on the subject itself; the last of a model trained from scratch if there is no other."""
     made = list(measurements.values())
-    on_subject = [each for each in made if get_experiment(each.experiment).reads_subject]
+    on_subject = [measurement for measurement in made if get_experiment(measurement.experiment).reads_subject]
     return next(reversed(on_subject or made), None)
 
 
@@ -205,6 +205,6 @@ def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, str):
         yield data
     elif isinstance(data, dict):
-        yield from (text for pair in data.items() for each in pair for text in _texts(each))
+        yield from (text for pair in data.items() for part in pair for text in _texts(part))
     elif isinstance(data, list):
-        yield from (text for each in data for text in _texts(each))
+        yield from (text for item in data for text in _texts(item))

@@ -50,7 +50,7 @@ class Assembled:
     @property
     def is_scored(self) -> bool:
         """Whether any result has scores; figures of weights alone are computed in float64 and have no such error."""
-        return any(isinstance(each.result, Scored) for each in self.finished.values())
+        return any(isinstance(done.result, Scored) for done in self.finished.values())
 
 
 def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
@@ -83,11 +83,11 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
     estimates = [each for measurements in copies if isinstance(each := claim.estimate(*measurements), Estimate)]
     if not estimates:
         return None
-    intervals = [each.interval95 for each in estimates if each.interval95 is not None]
+    intervals = [estimate.interval95 for estimate in estimates if estimate.interval95 is not None]
     return NumericalError(
-        _twice_deviation([each.value for each in estimates]),
-        _twice_deviation([each.low for each in intervals]),
-        _twice_deviation([each.high for each in intervals]),
+        _twice_deviation([estimate.value for estimate in estimates]),
+        _twice_deviation([interval.low for interval in intervals]),
+        _twice_deviation([interval.high for interval in intervals]),
     )
 
 

@@ -212,7 +212,7 @@ class Run:
                 self._copies[need] = disturbed(made, floor.relative_error) if made.is_scored else []
         # A measurement without scores is the same beside every copy of the others.
         copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
-        return [list(each) for each in zip(*copies, strict=True)]
+        return [list(copy) for copy in zip(*copies, strict=True)]
 
 
 def followed(task: Task) -> Need | None:

@@ -58,7 +58,7 @@ class StoredJob(Record):
         if self.key != key or not self.is_whole:
             raise ValueError("not the job that was asked for, or altered")
         read = (from_data(result_type, result) for result in self.results)
-        return tuple(Finished(*each) for each in zip(read, self.seconds, strict=True))
+        return tuple(Finished(*pair) for pair in zip(read, self.seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ class Store:
         Raises:
             UsageError: the store cannot be written to.
         """
-        results = tuple(to_data(each.result) for each in finished)
-        seconds = tuple(each.seconds for each in finished)
+        results = tuple(to_data(done.result) for done in finished)
+        seconds = tuple(done.seconds for done in finished)
         stored = StoredJob(key, _digest([results, seconds]), results, seconds)
         write_atomically(self._path(key), to_json(stored))
 

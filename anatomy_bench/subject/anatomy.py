@@ -51,5 +51,5 @@ def find_components(layers: Sequence[nn.Module]) -> tuple[Component, ...]:
         {name: parameter.shape for name, parameter in layer.named_parameters() if parameter.ndim >= 2}  # noqa: PLR2004 (a matrix)
         for layer in layers
     ]
-    shared = [name for name, shape in shapes[0].items() if all(each.get(name) == shape for each in shapes)]
+    shared = [name for name, shape in shapes[0].items() if all(of_layer.get(name) == shape for of_layer in shapes)]
     return tuple(Component(name.removesuffix(".weight"), name, bool(_FUSED.search(name))) for name in shared)

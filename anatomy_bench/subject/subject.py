@@ -126,7 +126,7 @@ class Subject:
         head = self.model.get_output_embeddings().weight
         return ModelSize(
             layers=len(self.layers),
-            layer_parameters=max(sum(tensor.numel() for tensor in each.values()) for each in weights),
+            layer_parameters=max(sum(tensor.numel() for tensor in weight.values()) for weight in weights),
             largest_matrix=max(matrix.numel() for matrix in matrices),
             width=head.shape[1],
             widest=max(max(matrix.shape) for matrix in matrices),
@@ -168,7 +168,7 @@ class Subject:
         Returns:
             Array of shape (layers, parameters), each layer's matrix flattened.
         """
-        component = next(each for each in self.components if each.name == name)
+        component = next(component for component in self.components if component.name == name)
         return np.stack(
             [layer.get_parameter(component.parameter).detach().cpu().float().numpy().ravel() for layer in self.layers]
         )

@@ -167,7 +167,7 @@ def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tu
     """
     if min(map(np.ptp, (first, second, given))) == 0:
         return float("nan"), None
-    matrix = np.corrcoef([scipy.stats.rankdata(each) for each in (first, second, given)])
+    matrix = np.corrcoef([scipy.stats.rankdata(series) for series in (first, second, given)])
     (between, one), other = matrix[0, 1:], matrix[1, 2]
     left = (1 - one**2) * (1 - other**2)
     if left < _ROUNDING:

@@ -76,9 +76,9 @@ class AblationMeasurement(ScoredMeasurement):
         Raises:
             KeyError: it was not measured.
         """
-        for each in self.layers:
-            if each.layer == index:
-                return each
+        for layer in self.layers:
+            if layer.layer == index:
+                return layer
         raise KeyError(index)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -92,12 +92,12 @@ class AblationMeasurement(ScoredMeasurement):
     @property
     def interior(self) -> tuple[LayerAblation, ...]:
         """The layers that have two neighbours."""
-        return tuple(each for each in self.layers if not each.boundary)
+        return tuple(layer for layer in self.layers if not layer.boundary)
 
     def bootstrap(self, layers: Sequence[LayerAblation], variant: str) -> PairedBootstrap:
         """Resampled degradations of the given layers under a variant, all on the same resamples."""
         return self.against_baseline(
-            [each.variants[variant].sentence_nll_nats for each in layers], self.config.resamples
+            [layer.variants[variant].sentence_nll_nats for layer in layers], self.config.resamples
         )
 
 

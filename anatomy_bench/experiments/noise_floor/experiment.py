@@ -171,7 +171,7 @@ class NoiseFloor:
 
 def _interventions(layer_count: int, config: NoiseFloorConfig) -> list[Intact | NeighbourAverage | Skip]:
     if config.layers is None:
-        layers = tuple(sorted({round(each) for each in np.linspace(0, layer_count - 1, config.layer_count)}))
+        layers = tuple(sorted({round(place) for place in np.linspace(0, layer_count - 1, config.layer_count)}))
     else:
         layers = require_layers(config.layers, layer_count)
     return [Intact(), *(make(layer=layer) for layer in layers for make in (NeighbourAverage, Skip))]

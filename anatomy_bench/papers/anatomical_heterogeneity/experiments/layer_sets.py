@@ -27,7 +27,7 @@ def random_interior(layer_count: int, how_many: int, rng: np.random.Generator) -
     """
     size = interior_size(layer_count)
     drawn = [rng.choice(np.arange(1, layer_count - 1), size, replace=False) for _ in range(how_many)]
-    return tuple(tuple(sorted(each.tolist())) for each in drawn)
+    return tuple(tuple(sorted(layers.tolist())) for layers in drawn)
 
 
 PAPER_RECOVERY = (0, 1, 3, 5, 8, 10, 11, 14, 17, 23, 24, 27, 29)
@@ -39,4 +39,4 @@ def recovery_layers(layer_count: int) -> tuple[int, ...]:
     if layer_count == PAPER_LAYER_COUNT:
         return PAPER_RECOVERY
     count = min(len(PAPER_RECOVERY), layer_count)
-    return tuple(round(each * (layer_count - 1) / (count - 1)) for each in range(count))
+    return tuple(round(place * (layer_count - 1) / (count - 1)) for place in range(count))

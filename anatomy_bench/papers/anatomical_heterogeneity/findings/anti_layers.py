@@ -38,7 +38,7 @@ def least_degradation(ablation: AblationMeasurement) -> Estimate:
 def family_wise_degradation(ablation: AblationMeasurement, layer: int) -> Estimate:
     """Degradation of one layer, in percent, with an interval that holds for all layers at once."""
     intervals = ablation.bootstrap(ablation.layers, AVERAGE).simultaneous_intervals()
-    index = [each.layer for each in ablation.layers].index(layer)
+    index = [measured.layer for measured in ablation.layers].index(layer)
     return Estimate(
         ablation.layers[index].variants[AVERAGE].degradation_percent,
         interval_percent(intervals[index]),

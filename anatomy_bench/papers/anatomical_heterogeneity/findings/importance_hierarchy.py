@@ -87,10 +87,10 @@ def mild_share(ablation: AblationMeasurement) -> Estimate:
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
     def share(nats: Floats) -> float:
-        return float(100 * np.mean([category(each) in ("Redundant", "Minor") for each in percent(nats)]))
+        return float(100 * np.mean([category(degradation) in ("Redundant", "Minor") for degradation in percent(nats)]))
 
     names = [variant.category for variant in _variants(ablation.interior, AVERAGE)]
-    counts = ", ".join(f"{names.count(each)} {each}" for each in ("Redundant", "Minor", "Important", "Critical"))
+    counts = ", ".join(f"{names.count(name)} {name}" for name in ("Redundant", "Minor", "Important", "Critical"))
     return Estimate(share(bootstrap.delta_nll_nats), bootstrap.interval_of(share), counts)
 
 
@@ -103,7 +103,7 @@ def category_agreement(ablation: AblationMeasurement) -> Estimate:
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
     def kappa(nats: Floats) -> float:
-        measured = [category(each) for each in percent(nats)]
+        measured = [category(degradation) for degradation in percent(nats)]
         return float(cohen_kappa_score(printed, measured, labels=order, weights="linear"))
 
     measured = [variant.category for variant in _variants(ablation.interior, AVERAGE)]

@@ -66,33 +66,35 @@ class ManipulationMeasurement(ScoredMeasurement):
         Raises:
             KeyError: it was not measured.
         """
-        for each in self.sets:
-            if each.name == name:
-                return each
+        for layer_set in self.sets:
+            if layer_set.name == name:
+                return layer_set
         raise KeyError(name)
 
     @property
     def random_sets(self) -> tuple[LayerSet, ...]:
         """The random ones."""
-        return tuple(each for each in self.sets if each.name.startswith("random_"))
+        return tuple(layer_set for layer_set in self.sets if layer_set.name.startswith("random_"))
 
     def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
         """Resampled changes of some variants, all on the same resamples."""
-        return self.against_baseline([each.sentence_nll_nats for each in variants], self.config.resamples)
+        return self.against_baseline([variant.sentence_nll_nats for variant in variants], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One row for each set and strategy: perplexity, degradation and its interval."""
         rows = [
             (
-                each.name,
-                " ".join(f"L{layer}" for layer in each.layers) if len(each.layers) < self.subject.layers else "all",
+                layer_set.name,
+                " ".join(f"L{layer}" for layer in layer_set.layers)
+                if len(layer_set.layers) < self.subject.layers
+                else "all",
                 strategy,
                 quantity(variant.perplexity),
                 quantity(variant.degradation_percent),
                 interval_text(variant.interval95_percent),
             )
-            for each in self.sets
-            for strategy, variant in each.variants.items()
+            for layer_set in self.sets
+            for strategy, variant in layer_set.variants.items()
         ]
         return ("set", "layers", "strategy", "perplexity", "degradation %", "95 %"), rows
 
@@ -127,8 +129,8 @@ class Manipulation(ScoredExperiment):
         assert isinstance(earlier, AblationMeasurement)
         if config.layers is not None:
             return config
-        found = [each for each in earlier.layers if each.variants["neighbour_average"].category == "Redundant"]
-        return replace(config, redundant=tuple(each.layer for each in found))
+        found = [layer for layer in earlier.layers if layer.variants["neighbour_average"].category == "Redundant"]
+        return replace(config, redundant=tuple(layer.layer for layer in found))
 
     def units(self, setting: Setting, config: ManipulationConfig) -> Sequence[Intervention]:
         """The baseline, and every strategy on every set. The seed decides the random sets and the noises.

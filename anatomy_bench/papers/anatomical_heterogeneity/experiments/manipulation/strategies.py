@@ -101,8 +101,8 @@ class _FromOthers(_OnLayers):
         others = self.others(layer, layer_count)
         if len(others) < self.how_many:
             return self
-        reach = max(abs(each - layer) for each in others)
-        return replace(self, layers=tuple(each for each in self.layers if abs(each - layer) <= reach))
+        reach = max(abs(other - layer) for other in others)
+        return replace(self, layers=tuple(other for other in self.layers if abs(other - layer) <= reach))
 
 
 @registered
@@ -192,7 +192,7 @@ class Blend(_FromOthers):
         """
         neighbours = self.others(layer, layer_count)
         require_alike(layer, weights_of, neighbours)
-        nearness = [1 / abs(each - layer) for each in neighbours]
+        nearness = [1 / abs(neighbour - layer) for neighbour in neighbours]
         parts = [(weights_of(each), near / sum(nearness)) for each, near in zip(neighbours, nearness, strict=True)]
         first, *rest = [{name: tensor * share for name, tensor in weights.items()} for weights, share in parts]
         for part in rest:

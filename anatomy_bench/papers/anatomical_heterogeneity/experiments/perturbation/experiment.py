@@ -78,28 +78,28 @@ class PerturbationMeasurement(ScoredMeasurement):
         Raises:
             KeyError: it was not measured.
         """
-        for each in self.layers:
-            if each.layer == index:
-                return each
+        for layer in self.layers:
+            if layer.layer == index:
+                return layer
         raise KeyError(index)
 
     def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
         """Resampled changes of some variants, all on the same resamples."""
-        return self.against_baseline([each.sentence_nll_nats for each in variants], self.config.resamples)
+        return self.against_baseline([variant.sentence_nll_nats for variant in variants], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One row for each noise: perplexity, degradation and its interval."""
         rows = [
             (
-                f"L{each.layer}",
+                f"L{layer.layer}",
                 sigma_of,
                 str(draw),
                 quantity(variant.perplexity),
                 quantity(variant.degradation_percent),
                 interval_text(variant.interval95_percent),
             )
-            for each in self.layers
-            for sigma_of, draws in each.readings.items()
+            for layer in self.layers
+            for sigma_of, draws in layer.readings.items()
             for draw, variant in enumerate(draws)
         ]
         return ("layer", "σ of", "noise", "perplexity", "degradation %", "95 %"), rows

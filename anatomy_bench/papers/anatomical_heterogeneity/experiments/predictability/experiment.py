@@ -117,27 +117,39 @@ class PredictabilityMeasurement(ScoredMeasurement):
 
     def component(self, name: str) -> ComponentPredictability | None:
         """The component of that name, if the model has it."""
-        return next((each for each in self.components if each.component == name), None)
+        return next((component for component in self.components if component.component == name), None)
 
     def replaced(self, reading: Reading, choice: Choice) -> tuple[Replacement, ...]:
         """Replacements of a reading and choice, from few layers to many."""
-        return tuple(each for each in self.replacements if (each.reading, each.choice) == (reading, choice))
+        return tuple(
+            replacement
+            for replacement in self.replacements
+            if (replacement.reading, replacement.choice) == (reading, choice)
+        )
 
     def bootstrap(self, replacements: Sequence[Replacement]) -> PairedBootstrap:
         """Resampled degradations under the given replacements, all on the same resamples."""
-        return self.against_baseline([each.variant.sentence_nll_nats for each in replacements], self.config.resamples)
+        return self.against_baseline(
+            [replacement.variant.sentence_nll_nats for replacement in replacements], self.config.resamples
+        )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One row for each component and reading, then one for each replacement."""
         headers = ("weights", "reading", "R²", "best R²", "cosine", "mean of earlier", "shuffled", "independent")
         rows = [
-            (each.component, reading, *_r2_cells(predictors), "", "")
-            for each in self.components
-            for reading, predictors in each.readings.items()
+            (component.component, reading, *_r2_cells(predictors), "", "")
+            for component in self.components
+            for reading, predictors in component.readings.items()
         ]
         rows += [
-            (_layers_text(each), each.reading, f"{each.mean_r2:+.3f}", *[""] * 5, *_degradation_cells(each.variant))
-            for each in self.replacements
+            (
+                _layers_text(replacement),
+                replacement.reading,
+                f"{replacement.mean_r2:+.3f}",
+                *[""] * 5,
+                *_degradation_cells(replacement.variant),
+            )
+            for replacement in self.replacements
         ]
         return (*headers, "degradation %", "95 %"), rows
 
@@ -146,7 +158,7 @@ def _r2_cells(predictors: Predictors) -> tuple[str, ...]:
     ridge, nulls = predictors.ridge, (predictors.mean_of_earlier, predictors.shuffled, predictors.independent)
     return tuple(
         f"{value:+.3f}"
-        for value in (ridge.mean_r2, ridge.best_r2, ridge.mean_cosine, *(each.mean_r2 for each in nulls))
+        for value in (ridge.mean_r2, ridge.best_r2, ridge.mean_cosine, *(null.mean_r2 for null in nulls))
     )
 
 
@@ -164,7 +176,7 @@ def chosen_layers(layer_count: int, count: int, choice: Choice) -> tuple[int, ..
     """That many of the layers that can be predicted, 2 to N − 1."""
     eligible = layer_count - FIRST_TARGET
     if choice == "spread":  # the middles of that many equal parts
-        return tuple(FIRST_TARGET + (2 * each + 1) * eligible // (2 * count) for each in range(count))
+        return tuple(FIRST_TARGET + (2 * part + 1) * eligible // (2 * count) for part in range(count))
     first = FIRST_TARGET + (eligible - count + 1) // 2
     return tuple(range(first, first + count))
 
@@ -179,15 +191,15 @@ def planned_replacements(layer_count: int, config: PredictabilityConfig) -> list
             sets = [chosen_layers(layer_count, count, choice) for count in counts]
             planned += [(choice, Predicted(layers, reading, config.alpha)) for layers in sets]
     singles = [Predicted((layer,), DEFAULT_READING, config.alpha) for layer in range(FIRST_TARGET, layer_count)]
-    return planned + [("single", each) for each in singles]
+    return planned + [("single", single) for single in singles]
 
 
 def _mean_r2(components: Sequence[ComponentPredictability], replacement: Predicted) -> float:
     return float(
         np.mean(
             [
-                each.readings[replacement.reading].ridge.r2[layer - FIRST_TARGET]
-                for each in components
+                component.readings[replacement.reading].ridge.r2[layer - FIRST_TARGET]
+                for component in components
                 for layer in replacement.layers
             ]
         )
@@ -266,8 +278,8 @@ class Predictability:
         """The regressions, and the replacements with their degradations and intervals."""
         assert setting.corpus is not None
         intact = scores_of(finished[Intact()])
-        results = [each.result for each in finished.values()]
-        components = tuple(each for each in results if isinstance(each, ComponentPredictability))
+        results = [done.result for done in finished.values()]
+        components = tuple(result for result in results if isinstance(result, ComponentPredictability))
         planned = planned_replacements(setting.subject.layers, config)
         variants = compare(
             intact,
@@ -300,8 +312,10 @@ def _sampled(subject: "Subject", unit: RegressionUnit) -> Floats:
 
 def _by_reading(replacements: Sequence[Intervention]) -> list[Job]:
     groups: dict[Reading, list[Intervention]] = {}
-    for each in replacements:
-        groups.setdefault(each.reading if isinstance(each, Predicted) else DEFAULT_READING, []).append(each)
+    for replacement in replacements:
+        groups.setdefault(replacement.reading if isinstance(replacement, Predicted) else DEFAULT_READING, []).append(
+            replacement
+        )
     return [tuple(group) for group in groups.values()]
 
 

@@ -59,7 +59,7 @@ class Predicted(Record):
             ValueError: fewer than two layers come before it.
         """
         coefficients = layer_coefficients(layer_count, layer, self.reading, self.alpha)
-        known = [weights_of(each) for each in range(len(coefficients))]
+        known = [weights_of(earlier) for earlier in range(len(coefficients))]
         combine = _sorted_combination if self.reading == "sorted" else _combination
         return {
             name: combine([weights[name] for weights in known], coefficients, own) if own.ndim > 1 else own

@@ -104,8 +104,8 @@ def component_predictability(weights: Floats, unit: RegressionUnit) -> Component
             reading: Predictors(
                 ridge=_scores([found[reading]]),
                 mean_of_earlier=_scores([plain[reading]]),
-                shuffled=_scores([each[reading] for each in shuffled]),
-                independent=_scores([each[reading] for each in independent]),
+                shuffled=_scores([draw[reading] for draw in shuffled]),
+                independent=_scores([draw[reading] for draw in independent]),
             )
             for reading in READINGS
         },

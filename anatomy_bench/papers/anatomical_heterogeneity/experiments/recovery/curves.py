@@ -188,12 +188,16 @@ class RecoveryMeasurement(ScoredMeasurement):
 
     def layers(self, text: Text = "recovery") -> tuple[int, ...]:
         """Layers that were noised and trained on a text, in order."""
-        return tuple(sorted({each.layer for each in self.recoveries if each.text == text and each.deviations}))
+        return tuple(
+            sorted({recovery.layer for recovery in self.recoveries if recovery.text == text and recovery.deviations})
+        )
 
     def of(self, layer: int, text: Text = "recovery", *, noised: bool = True) -> tuple[Recovery, ...]:
         """A layer's recovery from each noise, or its trainings without noise."""
         return tuple(
-            each for each in self.recoveries if (each.layer, each.text, each.deviations > 0) == (layer, text, noised)
+            recovery
+            for recovery in self.recoveries
+            if (recovery.layer, recovery.text, recovery.deviations > 0) == (layer, text, noised)
         )
 
     def bootstrap(self, nll_nats: Sequence[Sequence[float]]) -> PairedBootstrap:
@@ -203,7 +207,7 @@ class RecoveryMeasurement(ScoredMeasurement):
     def steps_below(self, layer: int, multiple: float, text: Text = "recovery") -> float:
         """Mean over noises of the steps to a threshold; if it was never crossed, one more than the steps trained."""
         never = self.config.steps + 1
-        steps = [each.steps_below[f"{multiple:g}"] for each in self.of(layer, text)]
+        steps = [recovery.steps_below[f"{multiple:g}"] for recovery in self.of(layer, text)]
         return float(np.mean([never if step is None else step for step in steps]))
 
     def resampled_steps(self, layer: int, multiple: float) -> Floats:
@@ -217,8 +221,8 @@ class RecoveryMeasurement(ScoredMeasurement):
         baseline = picks @ np.array(self.baseline_sentence_nll_nats) / total
         steps = np.stack(
             [
-                first_below(picks @ np.array(each.sentence_nll_nats).T / total[:, None], baseline, multiple)
-                for each in self.of(layer)
+                first_below(picks @ np.array(recovery.sentence_nll_nats).T / total[:, None], baseline, multiple)
+                for recovery in self.of(layer)
             ]
         )
         drawn = self.generator(f"noises of {layer}").integers(len(steps), size=steps.shape)
@@ -229,13 +233,13 @@ class RecoveryMeasurement(ScoredMeasurement):
         """Rows as in Table 5."""
         rows = [
             (
-                f"L{each.layer}",
-                each.text,
-                f"{each.deviations:g}",
-                quantity(each.perplexity[0]),
-                *("never" if step is None else str(step) for step in each.steps_below.values()),
-                quantity(each.perplexity[-1]),
+                f"L{recovery.layer}",
+                recovery.text,
+                f"{recovery.deviations:g}",
+                quantity(recovery.perplexity[0]),
+                *("never" if step is None else str(step) for step in recovery.steps_below.values()),
+                quantity(recovery.perplexity[-1]),
             )
-            for each in self.recoveries
+            for recovery in self.recoveries
         ]
-        return ("layer", "trained on", "σ/std", "noised", *(f"<{each:g}×" for each in MULTIPLES), "final"), rows
+        return ("layer", "trained on", "σ/std", "noised", *(f"<{multiple:g}×" for multiple in MULTIPLES), "final"), rows

@@ -67,7 +67,7 @@ class _Loop:
         while len(order) < self.steps * self.batch_sentences:
             order += rng.permutation(len(sentences)).tolist()
         size = self.batch_sentences
-        return [[sentences[each] for each in order[step * size : (step + 1) * size]] for step in range(self.steps)]
+        return [[sentences[index] for index in order[step * size : (step + 1) * size]] for step in range(self.steps)]
 
 
 class Recovery:

@@ -111,20 +111,20 @@ class StructureMeasurement(Measurement):
 
     def component(self, name: str) -> ComponentStructure | None:
         """The component of that name, if the model has it."""
-        return next((each for each in self.components if each.component == name), None)
+        return next((component for component in self.components if component.component == name), None)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One row for each component: its delta correlation, those of the nulls, and that of adjacent layers."""
         rows = [
             (
-                each.component,
-                f"{each.mean_delta_correlation:+.4f}",
-                f"{each.shuffled.mean:+.4f}",
-                f"{each.independent.mean:+.4f}",
-                f"{each.random_walk.mean:+.4f}",
-                f"{each.mean_adjacent_correlation:+.4f}",
+                component.component,
+                f"{component.mean_delta_correlation:+.4f}",
+                f"{component.shuffled.mean:+.4f}",
+                f"{component.independent.mean:+.4f}",
+                f"{component.random_walk.mean:+.4f}",
+                f"{component.mean_adjacent_correlation:+.4f}",
             )
-            for each in self.components
+            for component in self.components
         ]
         return ("component", "delta", "shuffled", "independent", "random walk", "adjacent layers"), rows
 
@@ -280,7 +280,7 @@ class Structure:
         return StructureMeasurement(
             **setting.header(self.name, finished),
             config=config,
-            components=tuple(each.result for each in finished.values() if isinstance(each.result, ComponentStructure)),
+            components=tuple(done.result for done in finished.values() if isinstance(done.result, ComponentStructure)),
         )
 
 

@@ -110,8 +110,8 @@ def _rows(measured: GrowthMeasurement) -> list[list[Line]]:
 
 
 def _line(arm: Arm, style: Mapping[str, Any]) -> Line:
-    losses = [np.array([[of(each) for each in run.validations] for run in arm.runs]) for _, of in _OF]
-    return Line(arm.name, style, [each.step for each in arm.runs[0].validations], losses)
+    losses = [np.array([[of(validation) for validation in run.validations] for run in arm.runs]) for _, of in _OF]
+    return Line(arm.name, style, [validation.step for validation in arm.runs[0].validations], losses)
 
 
 def _steps(arm: Arm | None) -> int | None:
@@ -139,9 +139,7 @@ def _paint(
             panel.grid(visible=False, axis="x")
         known = [printed[line.name] for line in row if line.name in printed]
         if known:
-            panels[0].plot(
-                [each.steps for each in known], [each.loss for each in known], label="published", **PUBLISHED
-            )
+            panels[0].plot([row.steps for row in known], [row.loss for row in known], label="published", **PUBLISHED)
         panels[0].set_ylabel("loss, nats/token")
         panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.0, 0.5))
     for panel in axes[-1]:
@@ -162,7 +160,7 @@ def _paint_line(panel: Any, line: Line, which: int) -> list[float]:
 def _table(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     """One row for each step at which any arm was validated; a dash for arms without a validation there."""
     means = [
-        [dict(zip(line.steps, np.exp(np.log(each).mean(axis=0)).tolist(), strict=True)) for each in line.losses]
+        [dict(zip(line.steps, np.exp(np.log(loss).mean(axis=0)).tolist(), strict=True)) for loss in line.losses]
         for line in lines
     ]
     steps = sorted({step for line in lines for step in line.steps})

@@ -35,7 +35,7 @@ def table5(published: Mapping[str, Any], layer_count: int) -> dict[int, PrintedR
         steps = {multiple: int(step) for multiple, step in printed["steps_below"].items()}
         return PrintedRow(noised, final, 100 * (noised / baseline - 1), 100 * (final / baseline - 1), steps)
 
-    return {each["layer"]: row(each) for each in published["recovery"]["layers"]}
+    return {table_row["layer"]: row(table_row) for table_row in published["recovery"]["layers"]}
 
 
 def table10(published: Mapping[str, Any], layer_count: int) -> dict[int, tuple[float, float]]:

@@ -45,7 +45,7 @@ def damage(measured: ManipulationMeasurement, layer_set: str, strategy: str) -> 
 
 def least_damage(measured: ManipulationMeasurement, layer_set: str, strategies: Sequence[str]) -> Estimate:
     """Degradation under the least damaging of some strategies, in percent."""
-    variants = [measured.layer_set(layer_set).variants[each] for each in strategies]
+    variants = [measured.layer_set(layer_set).variants[strategy] for strategy in strategies]
     bootstrap = measured.bootstrap(variants)
     interval = bootstrap.interval_of(lambda nats: float(nats.min()))
     note = ", ".join(
@@ -56,7 +56,7 @@ def least_damage(measured: ManipulationMeasurement, layer_set: str, strategies: 
 
 def steepness(measured: ManipulationMeasurement) -> Estimate:
     """The smallest fall of ΔNLL from one factor to the next, up to 1, where ΔNLL is 0; in nats per token."""
-    bootstrap = measured.bootstrap([measured.layer_set("paper").variants[each] for each in RISING_ALPHAS])
+    bootstrap = measured.bootstrap([measured.layer_set("paper").variants[alpha] for alpha in RISING_ALPHAS])
 
     def least_fall(nats: Floats) -> float:
         return float(-np.diff(np.append(nats, 0.0)).max())
@@ -68,7 +68,7 @@ def steepness(measured: ManipulationMeasurement) -> Estimate:
 
 def printed_steepness() -> float:
     """The same computed from Table 4, which has fewer factors."""
-    printed = [np.log1p(table4()[each] / 100) for each in RISING_ALPHAS if each in table4()]
+    printed = [np.log1p(table4()[alpha] / 100) for alpha in RISING_ALPHAS if alpha in table4()]
     return float(-np.diff([*printed, 0.0]).max())
 
 
@@ -102,14 +102,14 @@ def noise_over_scaling(measured: ManipulationMeasurement, layer_set: str) -> Est
 
 def random_scaled(measured: ManipulationMeasurement) -> Estimate:
     """Degradation under scaling random interior layers by 0.9, in percent: the geometric mean of the sets."""
-    draws = [each.variants["scale_0.9"] for each in measured.random_sets]
+    draws = [layer_set.variants["scale_0.9"] for layer_set in measured.random_sets]
     mean, interval = mean_over_draws(measured, draws)
     return Estimate(float(percent(mean)), interval_percent(interval), f"{len(draws)} sets")
 
 
 def random_skipped_over_redundant(measured: ManipulationMeasurement) -> Estimate:
     """ΔNLL of skipping random interior layers minus that of the paper's seven interior ones, in nats per token."""
-    draws = [each.variants["skip"] for each in measured.random_sets]
+    draws = [layer_set.variants["skip"] for layer_set in measured.random_sets]
     own = measured.layer_set("paper_interior").variants["skip"]
     return Estimate(*mean_over_draws(measured, draws, own), f"{len(draws)} sets")
 

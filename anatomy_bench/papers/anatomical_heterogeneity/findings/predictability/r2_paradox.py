@@ -47,7 +47,7 @@ def _series(
     measured: PredictabilityMeasurement, reading: Reading, of: Callable[[Predictors], Sequence[float]]
 ) -> Floats:
     """A value of each target layer, averaged over components; shape (targets,)."""
-    mean: Floats = np.mean([of(each.readings[reading]) for each in measured.components], axis=0)
+    mean: Floats = np.mean([of(component.readings[reading]) for component in measured.components], axis=0)
     return mean
 
 
@@ -65,12 +65,14 @@ def average_r2(measured: PredictabilityMeasurement, name: str) -> Estimate | Not
 def order_of_components(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
     """Spearman's correlation of average R² with Table 2 over the components; the note has it for other readings."""
     found = [measured.component(name) for name in TABLE_2]
-    components = [each for each in found if each is not None]
+    components = [component for component in found if component is not None]
     if len(components) < len(TABLE_2):
         return NotApplicable(f"the model has {len(components)} of the {len(TABLE_2)} components of Table 2")
     published = np.array([mean for mean, _ in TABLE_2.values()])
     ranked = {
-        reading: rank_correlation(published, np.array([each.readings[reading].ridge.mean_r2 for each in components]))
+        reading: rank_correlation(
+            published, np.array([component.readings[reading].ridge.mean_r2 for component in components])
+        )
         for reading in READINGS
     }
     others = ", ".join(f"{reading.replace('_', ' ')} {ranked[reading][0]:+.2f}" for reading in READINGS[1:])
@@ -114,9 +116,9 @@ def lost_by_place(measured: PredictabilityMeasurement) -> Estimate | NotApplicab
 def _replaced(measured: PredictabilityMeasurement, reading: Reading, count: int) -> Replacement | NotApplicable:
     """The replacement of that many layers at once, by the config's first choice."""
     choice = measured.config.choices[0]
-    for each in measured.replaced(reading, choice):
-        if len(each.layers) == count:
-            return each
+    for replacement in measured.replaced(reading, choice):
+        if len(replacement.layers) == count:
+            return replacement
     return NotApplicable(f"{len(measured.targets)} layers can be predicted; this replaces {count}")
 
 
@@ -137,7 +139,7 @@ def degradation(measured: PredictabilityMeasurement, count: int) -> Estimate | N
 def degradation_at_high_r2(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
     """Degradation with nine layers predicted in the reading whose weights put back have the highest R², in percent."""
     found = [_replaced(measured, reading, MANY) for reading in READINGS]
-    replaced = [each for each in found if isinstance(each, Replacement)]
+    replaced = [replacement for replacement in found if isinstance(replacement, Replacement)]
     if not replaced:
         return found[0] if isinstance(found[0], NotApplicable) else NotApplicable("nothing was replaced")
     best = max(replaced, key=lambda each: each.mean_r2)
@@ -158,7 +160,7 @@ def acceptable_share(measured: PredictabilityMeasurement) -> Estimate:
     def share(nats: Floats) -> float:
         return float(100 * np.mean(nats < limit))
 
-    damages = [each.variant.degradation_percent for each in singles]
+    damages = [single.variant.degradation_percent for single in singles]
     worst, mildest = singles[int(np.argmax(damages))], singles[int(np.argmin(damages))]
     note = (
         f"from {_layers(mildest)} {min(damages):+,.1f} % to {_layers(worst)} {max(damages):+,.1f} %, of {len(singles)}"
@@ -171,7 +173,11 @@ def compounding(measured: PredictabilityMeasurement) -> Estimate | NotApplicable
     together = _replaced(measured, DEFAULT_READING, MANY)
     if isinstance(together, NotApplicable):
         return together
-    alone = [each for each in measured.replaced(DEFAULT_READING, "single") if set(each.layers) <= set(together.layers)]
+    alone = [
+        replacement
+        for replacement in measured.replaced(DEFAULT_READING, "single")
+        if set(replacement.layers) <= set(together.layers)
+    ]
     bootstrap = measured.bootstrap([together, *alone])
 
     def beyond(nats: Floats) -> float:
@@ -184,7 +190,9 @@ def compounding(measured: PredictabilityMeasurement) -> Estimate | NotApplicable
 
 def neighbours_degradation(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
     """Degradation with nine neighbouring layers predicted in the default reading, in percent."""
-    found = [each for each in measured.replaced(DEFAULT_READING, "together") if len(each.layers) == MANY]
+    found = [
+        replacement for replacement in measured.replaced(DEFAULT_READING, "together") if len(replacement.layers) == MANY
+    ]
     if not found:
         return NotApplicable(f"{len(measured.targets)} layers can be predicted; this replaces {MANY}")
     (bootstrap,) = measured.bootstrap(found).intervals()

@@ -40,14 +40,14 @@ def noise_damage(measured: PerturbationMeasurement, layer: int) -> Estimate:
         for name, noises in readings.items()
         if name != "matrix"
     ]
-    better = sum(each.degradation_percent < 0 for each in draws)
+    better = sum(draw.degradation_percent < 0 for draw in draws)
     note = ", ".join([f"better under {better} of {len(draws)} noises", *others])
     return Estimate(float(percent(mean)), interval_percent(interval), note)
 
 
 def trained_damage(measured: RecoveryMeasurement, layer: int) -> Estimate:
     """Degradation after noise and all training of a layer, in percent; open below if steps were cut."""
-    final = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
+    final = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
     bounds = _open_below(measured, interval_percent(interval), -100.0)
     return Estimate(float(percent(mean)), bounds, _after(measured, note))
@@ -55,8 +55,8 @@ def trained_damage(measured: RecoveryMeasurement, layer: int) -> Estimate:
 
 def noised_over_intact_training(measured: RecoveryMeasurement, layer: int) -> Estimate | NotApplicable:
     """ΔNLL of a layer noised and trained, minus that of the same layer trained without noise; in nats per token."""
-    noised = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
-    intact = [each.sentence_nll_nats[-1] for each in measured.of(layer, noised=False)]
+    noised = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
+    intact = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer, noised=False)]
     if not intact:
         return NotApplicable("this profile does not train layers without noise")
     contrasts = np.hstack([np.eye(len(noised)), -np.eye(len(intact))])
@@ -69,7 +69,7 @@ def unrecovered(measured: RecoveryMeasurement, layer: int) -> Estimate:
 
     If fewer steps than the paper's were trained, the interval is open below: more training might lower it further.
     """
-    final = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
+    final = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
     ratios = Interval(float(np.exp(interval.low)), float(np.exp(interval.high))) if interval else None
     return Estimate(float(np.exp(mean)), _open_below(measured, ratios, 0.0), _after(measured, note))
@@ -77,8 +77,8 @@ def unrecovered(measured: RecoveryMeasurement, layer: int) -> Estimate:
 
 def training_effect(measured: RecoveryMeasurement, layer: int) -> Estimate:
     """Change of perplexity from noise to the end of training, in percent; open below if steps were cut."""
-    ends = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
-    starts = [each.sentence_nll_nats[0] for each in measured.of(layer)]
+    ends = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
+    starts = [recovery.sentence_nll_nats[0] for recovery in measured.of(layer)]
     contrasts = np.hstack([np.eye(len(ends)), -np.eye(len(starts))])
     mean, interval, note = mean_contrast_or_one(measured.bootstrap([*ends, *starts]), contrasts)
     bounds = _open_below(measured, interval_percent(interval), -100.0)
@@ -112,7 +112,7 @@ def _series(
     layers = recovery.layers(text)
     importance = [ablation.layer(layer).variants[variant].degradation_percent for layer in layers]
     steps = [recovery.steps_below(layer, TIGHTEST, text) for layer in layers]
-    noised = [np.mean([np.log(each.perplexity[0]) for each in recovery.of(layer, text)]) for layer in layers]
+    noised = [np.mean([np.log(one.perplexity[0]) for one in recovery.of(layer, text)]) for layer in layers]
     return np.array(importance), np.array(steps), np.array(noised)
 
 
@@ -147,7 +147,7 @@ def _whatever_the_order_of_the_last(importance: Floats, steps: Floats, never: in
     intervals = [interval for _, interval in found if interval is not None]
     if len(intervals) < len(found):
         return None
-    return Interval(min(each.low for each in intervals), max(each.high for each in intervals))
+    return Interval(min(interval.low for interval in intervals), max(interval.high for interval in intervals))
 
 
 def slowness_beyond_start(recovery: RecoveryMeasurement, ablation: AblationMeasurement) -> Estimate | NotApplicable:

@@ -228,7 +228,7 @@ class _Scoring:
         self._batches: list[_ScoredBatch] = []
         bound = TOKENS_PER_TRAINING_WALK // len(layers)
         for indices in batches_of_like_length(sentences, bound, WALK_PRICE_TOKENS[stack.device.type]):
-            padded = pad([sentences[each] for each in indices], stack.device)
+            padded = pad([sentences[index] for index in indices], stack.device)
             self._batches.append(_ScoredBatch(indices, padded, clean_inputs(stack, padded, layers)))
 
     def note(self, copies: Sequence[_Copy]) -> None:
