@@ -16,7 +16,7 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Claim, Finding, Kind, Need, Verdict
 from anatomy_bench.claim.conclusion import Conclusion, conclude
 from anatomy_bench.registry import get_experiment
-from anatomy_bench.run.numerical_error import NOISE_FLOOR
+from anatomy_bench.run.numerical_error import NOISE_FLOOR, rests_on_noise_floor
 from anatomy_bench.run.options import Options, repeating
 from anatomy_bench.values.measurement import Measurement, Provenance, SubjectRecord
 from anatomy_bench.values.record import Record, from_data, from_json, to_data, to_json
@@ -140,7 +140,8 @@ def rests_on(verdicts: Mapping[str, Verdict], claims: Mapping[str, Claim]) -> li
     """The measurements that verdicts are based on, each once. Verdicts are given by id of the claim."""
     judged = [verdict for verdict in verdicts.values() if verdict.value is not None]
     needs = [need for verdict in judged for need in claims[verdict.claim].needs]
-    if any(verdict.numerical_error is not None for verdict in judged):
+    disturbed = [need for verdict in judged if verdict.numerical_error for need in claims[verdict.claim].needs]
+    if any(map(rests_on_noise_floor, disturbed)):
         needs.append(NOISE_FLOOR)
     return list(dict.fromkeys(needs))
 

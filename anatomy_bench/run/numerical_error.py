@@ -2,10 +2,11 @@
 
 Every figure that is based on scores is computed again, from scores that are each disturbed by as much as
 the experiment `noise_floor` has measured. Anything computed from scores, however indirectly, is disturbed
-with them, in the claim's own unit.
+with them, in the claim's own unit. An experiment that amplifies rounding, as training does, measures on
+itself how far rounding moves its results, and this is used instead of the noise floor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError
 from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.randomness import generator
@@ -28,10 +30,19 @@ RESAMPLES = 100
 
 @runtime_checkable
 class Scored(Protocol):
-    """A unit's result that is made of scores."""
+    """A unit's result that is made of scores or losses."""
 
     def disturbed(self, relative_error: float, rng: np.random.Generator) -> Record:
         """The same with each score multiplied by 1 ± `relative_error` (a standard deviation)."""
+        ...
+
+
+@runtime_checkable
+class Amplifying(Protocol):
+    """An experiment that amplifies rounding: its results are off by more than the noise floor of scores."""
+
+    def rounding_error(self, measured: Measurement) -> float | None:
+        """Standard deviation of a score or loss in its results, as a share of it; `None` if that was not measured."""
         ...
 
 
@@ -52,13 +63,29 @@ class Assembled:
         """Whether any result has scores; figures of weights alone are computed in float64 and have no such error."""
         return any(isinstance(done.result, Scored) for done in self.finished.values())
 
+    def relative_error(self, noise_floor: Callable[[], float]) -> float | None:
+        """By how much rounding may have moved its scores or losses, as a share; `None` if not at all, or not known.
+
+        Args:
+            noise_floor: measures the relative error of a sentence's score; called only if that is the error in question.
+        """
+        experiment = self.task.experiment
+        if isinstance(experiment, Amplifying):
+            return experiment.rounding_error(self.task.assemble(self.finished))
+        return noise_floor() if self.is_scored else None
+
+
+def rests_on_noise_floor(need: Need) -> bool:
+    """Whether the numerical error of that measurement, if it has any, is that of scores."""
+    return not isinstance(get_experiment(need.experiment), Amplifying)
+
 
 def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
     """Copies of a measurement as it might have come out if rounding had gone differently.
 
     Args:
         made: what the measurement was assembled from.
-        relative_error: standard deviation of a sentence's negative log-likelihood, as a share of it.
+        relative_error: standard deviation of a sentence's negative log-likelihood, or of a loss, as a share of it.
 
     Returns:
         `COPIES` measurements, with coarse intervals.

@@ -201,18 +201,25 @@ class Run:
         return {job: finished for job, finished in found.items() if finished is not None}
 
     def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
-        """Copies of measurements as they might have come out with other rounding; none if they have no scores."""
-        if not any(self._assembled[need].is_scored for need in needs):
+        """Copies of measurements as they might have come out with other rounding; none if it moves none of them."""
+        copies = [self._copies_of(need) for need in needs]
+        if not any(copies):
             return []
+        # A measurement that rounding does not move is the same beside every copy of the others.
+        filled = [made or [self._measured[need]] * COPIES for need, made in zip(needs, copies, strict=True)]
+        return [list(copy) for copy in zip(*filled, strict=True)]
+
+    def _copies_of(self, need: Need) -> list[Measurement]:
+        if need not in self._copies:
+            made = self._assembled[need]
+            error = made.relative_error(self._noise_floor)
+            self._copies[need] = [] if error is None else disturbed(made, error)
+        return self._copies[need]
+
+    def _noise_floor(self) -> float:
         floor = self.measure(NOISE_FLOOR)
         assert isinstance(floor, NoiseFloorMeasurement)
-        for need in needs:
-            if need not in self._copies:
-                made = self._assembled[need]
-                self._copies[need] = disturbed(made, floor.relative_error) if made.is_scored else []
-        # A measurement without scores is the same beside every copy of the others.
-        copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
-        return [list(copy) for copy in zip(*copies, strict=True)]
+        return floor.relative_error
 
 
 def followed(task: Task) -> Need | None:

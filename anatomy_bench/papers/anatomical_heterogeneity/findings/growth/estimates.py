@@ -66,14 +66,15 @@ def ratio(numerator: Arm, denominator: Arm, of: Of) -> Estimate:
 def telling_cut_steps(
     estimate: Callable[[GrowthMeasurement], Estimate | NotApplicable],
 ) -> Callable[[GrowthMeasurement], Estimate | NotApplicable]:
-    """The same estimate, with a note if the profile cut the steps, because little is learnt in a few."""
+    """The same estimate, with a note if the profile cut the steps, and its rate, because little is learnt in a few."""
 
     def told(measured: GrowthMeasurement) -> Estimate | NotApplicable:
         estimated = estimate(measured)
         published, taken = published_steps("growth_100"), measured.config.full_steps
         if taken == published or isinstance(estimated, NotApplicable):
             return estimated
-        note = "; ".join(filter(None, (estimated.note, f"full budget cut from {published} to {taken} steps")))
+        rate = f"learning rate {measured.config.learning_rate:g}"
+        note = "; ".join(filter(None, (estimated.note, rate, f"full budget cut from {published} to {taken} steps")))
         return replace(estimated, note=note)
 
     return told
