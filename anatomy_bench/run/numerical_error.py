@@ -67,7 +67,7 @@ class Assembled:
         """By how much rounding may have moved its scores or losses, as a share; `None` if not at all, or not known.
 
         Args:
-            noise_floor: measures the relative error of a sentence's score; called only if that is the error in question.
+            noise_floor: measures the relative error of a sentence's score; called only if that is the one needed.
         """
         experiment = self.task.experiment
         if isinstance(experiment, Amplifying):
