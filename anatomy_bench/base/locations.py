@@ -26,8 +26,8 @@ def cache_folder() -> Path:
         folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
         mode = folder.stat().st_mode
     except OSError as error:
-        told = f"cannot write to the cache {folder}: {error.strerror}; {CACHE_VARIABLE} names another folder"
-        raise UsageError(told) from error
+        message = f"cannot write to the cache {folder}: {error.strerror}; {CACHE_VARIABLE} names another folder"
+        raise UsageError(message) from error
     if mode & stat.S_IWOTH:
         raise UsageError(f"anybody can write to the cache {folder}; run: chmod o-w {folder}")
     return folder

@@ -16,7 +16,7 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether an allocation failed, on whatever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(told in str(error) for told in _OF_THE_CPU)
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _OF_THE_CPU)
 
 
 def in_pieces_that_fit(

@@ -122,5 +122,5 @@ class FollowUp(Protocol):
     follows: str
 
     def follow(self, config: Any, earlier: Measurement) -> Any:
-        """The config with what follows from the earlier measurement."""
+        """The config, completed from the earlier measurement."""
         ...

@@ -128,7 +128,7 @@ def _quiet_transformers() -> Iterator[None]:
 def _check_config(source: Source, location: Path | str, allowed: Permissions) -> None:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
-    with _told_in_one_line(source, "the config of "):
+    with _errors_in_one_line(source, "the config of "):
         config = AutoConfig.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
     if getattr(config, "is_encoder_decoder", False):
         raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
@@ -143,7 +143,7 @@ def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) 
 
     if isinstance(location, Path) and not any((location / file).is_file() for file in _TOKENIZER_FILES):
         raise UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
-    with _told_in_one_line(source, "the tokenizer of "):
+    with _errors_in_one_line(source, "the tokenizer of "):
         return AutoTokenizer.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
 
 
@@ -165,7 +165,7 @@ def _load_weights(
         )
         return loaded
 
-    with _told_in_one_line(source, ""):
+    with _errors_in_one_line(source, ""):
         try:
             return load("sdpa")
         except ValueError as error:
@@ -175,15 +175,15 @@ def _load_weights(
 
 
 @contextmanager
-def _told_in_one_line(source: Source, part: str) -> Iterator[None]:
+def _errors_in_one_line(source: Source, part: str) -> Iterator[None]:
     """Turn any error of the loading library into one line about the model."""
     try:
         yield
     except Exception as error:
-        told = _mended(_first_sentence(error))
+        message = _mended(_first_sentence(error))
         if isinstance(source.location, str) and isinstance(error, OSError):
-            raise UsageError(f"cannot get {part}{source.name} from the hub: {told}") from error
-        raise UnfitModelError(f"cannot load {part}{source.name}: {told}") from error
+            raise UsageError(f"cannot get {part}{source.name} from the hub: {message}") from error
+        raise UnfitModelError(f"cannot load {part}{source.name}: {message}") from error
 
 
 def _first_sentence(error: Exception) -> str:
@@ -194,10 +194,10 @@ def _first_sentence(error: Exception) -> str:
     return f"{first} {second.strip()}" if first.endswith(":") else first
 
 
-def _mended(told: str) -> str:
+def _mended(message: str) -> str:
     """The library's message; where it names the library's options, ours instead."""
-    if "no file named model.safetensors" in told or "cannot be loaded with `safetensors`" in told:
+    if "no file named model.safetensors" in message or "cannot be loaded with `safetensors`" in message:
         return "it has no safetensors weights; --allow-pickled-weights loads .bin files, which can run code"
-    if "custom code which must be executed" in told:
+    if "custom code which must be executed" in message:
         return "it comes with Python code of its own; --trust-remote-code runs it"
-    return textwrap.shorten(told, _LONGEST_QUOTE, placeholder=" …")
+    return textwrap.shorten(message, _LONGEST_QUOTE, placeholder=" …")

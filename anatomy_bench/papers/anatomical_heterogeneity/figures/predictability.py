@@ -120,7 +120,7 @@ def put_back(evidence: Evidence) -> Figure | None:
     return Figure(
         title="Damage of predicted weights",
         caption=(
-            "Rise of perplexity with so many layers replaced by their predictions, on a signed log scale; bars are "
+            "Rise of perplexity by the number of layers replaced by their predictions, on a signed log scale; bars are "
             "95 % intervals over the sentences."
         ),
         svg=draw(

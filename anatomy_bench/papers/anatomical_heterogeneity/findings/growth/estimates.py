@@ -68,7 +68,7 @@ def telling_cut_steps(
 ) -> Callable[[GrowthMeasurement], Estimate | NotApplicable]:
     """The same estimate, with a note if the profile cut the steps, and its rate, because little is learnt in a few."""
 
-    def told(measured: GrowthMeasurement) -> Estimate | NotApplicable:
+    def with_note(measured: GrowthMeasurement) -> Estimate | NotApplicable:
         estimated = estimate(measured)
         published, taken = published_steps("growth_100"), measured.config.full_steps
         if taken == published or isinstance(estimated, NotApplicable):
@@ -77,7 +77,7 @@ def telling_cut_steps(
         note = "; ".join(filter(None, (estimated.note, rate, f"full budget cut from {published} to {taken} steps")))
         return replace(estimated, note=note)
 
-    return told
+    return with_note
 
 
 def loss_ratio(
