@@ -1,4 +1,4 @@
-"""The head of a model, fed with chosen positions, a bounded number at a time."""
+"""The head of a model, applied to chosen positions only, a bounded number at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from anatomy_bench.engine.stack import LayerStack
 
 @contextmanager
 def without_logits(stack: LayerStack) -> Iterator[None]:
-    """Let the model's forward passes make logits of one position, not of all."""
+    """Make the model's forward passes compute logits for one position instead of all."""
     head = stack.model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, args: (args[0][:1, :1],))
     try:
@@ -25,11 +25,11 @@ def without_logits(stack: LayerStack) -> Iterator[None]:
 def logits_of(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Logits at positions of the last layer's output, a chunk at a time, with the position of each chunk.
 
-    The model's own forward makes them, its layers passed by, so that whatever it does
-    after its layers (norms, scaling, soft-capping) is done.
+    The model's own forward computes them with its layers bypassed, so that everything it does
+    after its layers (norms, scaling, soft-capping) is included.
 
     Args:
-        stack: whose model has the head.
+        stack: of the model that has the head.
         hidden: shape (positions, width).
     """
     given: list[Tensor] = []
@@ -51,7 +51,7 @@ def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tenso
     """Negative log-likelihood of targets, in nats, without gradients.
 
     Args:
-        stack: whose model has the head.
+        stack: of the model that has the head.
         hidden: the last layer's output just before each target, shape (targets, width).
         targets: token ids, shape (targets,).
 
@@ -72,7 +72,7 @@ def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tenso
 
 
 def _nll_nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy in float32, in place: a log-softmax would write another tensor as large as the logits."""
+    """Cross entropy in float32, in place: a log-softmax would allocate another tensor as large as the logits."""
     logits = logits.float()
     largest = logits.amax(dim=-1, keepdim=True)
     of_targets = logits.gather(-1, targets[:, None])

@@ -1,4 +1,4 @@
-"""Work that goes on in smaller pieces where memory does not suffice for it as a whole."""
+"""Work that is repeated in smaller pieces if memory does not suffice for the whole."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -28,18 +28,17 @@ def is_out_of_memory(error: Exception) -> bool:
 def in_pieces_that_fit(
     work: Callable[[Sequence[RowT], Sequence[CopyT]], None], rows: Sequence[RowT], copies: Sequence[CopyT]
 ) -> None:
-    """Do work on rows and copies of them at once, or on halves of it in turn where that takes too much memory.
+    """Do work on rows and their copies at once; if that takes too much memory, do it on halves one after the other.
 
-    Copies are halved first: what is done once for all of them is then done a few times more, and rows of like
-    length stay together.
+    Copies are halved first: then only what all copies share is repeated, and rows of similar length stay together.
 
     Args:
-        work: on some rows and some copies; what a failed attempt has done is done again.
-        rows: one at least.
+        work: does some rows and some copies; it is called again for what a failed attempt had done.
+        rows: at least one.
         copies: any number.
 
     Raises:
-        Exception: what `work` raised: for another reason, or on one row and one copy.
+        Exception: what `work` raised for another reason, or on one row and one copy.
     """
     try:
         work(rows, copies)

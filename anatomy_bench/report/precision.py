@@ -1,4 +1,4 @@
-"""What a report says of its own arithmetic."""
+"""What a report says about its own rounding errors."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ from anatomy_bench.run.numerical_error import NOISE_FLOOR, Amplifying
 
 
 def precision(ledger: Ledger) -> str:
-    """Some sentences on the numerical error of what was measured; nothing where no claim has any.
+    """Some sentences on the numerical error of what was measured; empty if no claim has any.
 
     Raises:
-        UsageError: a measurement of the ledger is not of this version.
+        UsageError: a measurement of the ledger is of another version.
     """
     errors = [*_of_scores(ledger), *_of_trainings(ledger)]
     if not errors:
