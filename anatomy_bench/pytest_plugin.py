@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gpu: claims that run the model (on the CPU where there is no GPU)")
     config.addinivalue_line("markers", "finding(id): parametrize the test over the claims of a finding")
     # Told, never an error: the unit is measured again.
-    config.addinivalue_line("filterwarnings", "always::anatomy_bench.errors.DamagedUnitWarning")
+    config.addinivalue_line("filterwarnings", "always::anatomy_bench.base.errors.DamagedUnitWarning")
     config.pluginmanager.register(_ClaimSession(config), "anatomy_bench_session")
 
 
