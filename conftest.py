@@ -1,6 +1,13 @@
-"""Say what to do if the claims are run before the package, which brings their plugin, is installed."""
+"""Short names of the options in this repository, and what to do if the package is not installed."""
 
 import pytest
+
+from anatomy_bench.pytest_plugin import add_short_options
+
+
+def pytest_addoption(parser):
+    """`--model` and so on, beside `--anatomy-model`, which is there wherever the package is installed."""
+    add_short_options(parser)
 
 
 def pytest_configure(config):

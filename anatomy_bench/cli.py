@@ -5,14 +5,13 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from anatomy_bench.base.errors import AnatomyError, DamagedUnitWarning, UsageError
-from anatomy_bench.experiments.experiment import Profile
-from anatomy_bench.run.option_help import HELP
-from anatomy_bench.run.options import DEFAULT_MODEL, Options
+from anatomy_bench.cli_options import with_options
+from anatomy_bench.run.options import Keeping, Options, Selection
 from anatomy_bench.store_command import app as store_app
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from anatomy_bench.claim.claim import Need
     from anatomy_bench.run.run import Run
+    from anatomy_bench.values.measurement import Measurement
 
 app = typer.Typer(
     name="anatomy-bench",
@@ -34,141 +34,170 @@ _INTERRUPTED = 130
 _ENOUGH_READ = 1
 """Whoever reads our output through a pipe has closed it; as typer has it."""
 
-DType = Literal["float32", "bfloat16"]
-ModelOption = Annotated[str, typer.Option("--model", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])]
-RevisionOption = Annotated[str | None, typer.Option("--revision", help=HELP["revision"])]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help=HELP["device"])]
-DTypeOption = Annotated[DType, typer.Option("--dtype", help=HELP["dtype"])]
-ProfileOption = Annotated[Profile | None, typer.Option("--profile", help=HELP["profile"])]
-CorpusOption = Annotated[Path | None, typer.Option("--corpus", metavar="FILE", help=HELP["corpus"])]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help=HELP["seed"])]
-FreshOption = Annotated[bool, typer.Option("--fresh", help=HELP["fresh"])]
-RemoteCodeOption = Annotated[bool, typer.Option("--trust-remote-code", help=HELP["trust_remote_code"])]
-PickledOption = Annotated[bool, typer.Option("--allow-pickled-weights", help=HELP["allow_pickled_weights"])]
-UntrainedOption = Annotated[bool, typer.Option("--allow-untrained", help=HELP["allow_untrained"])]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help=HELP["dry_run"])]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="say what would be measured, roughly how long it takes and how much memory it needs; measure nothing",
+    ),
+]
 LedgerArgument = Annotated[Path, typer.Argument(metavar="LEDGER", help="a ledger.json, or the folder that it is in")]
 
 
 @app.command()
+@with_options
 def verify(
-    model: ModelOption = DEFAULT_MODEL,
-    revision: RevisionOption = None,
-    device: DeviceOption = "auto",
-    dtype: DTypeOption = "float32",
-    profile: ProfileOption = None,
-    corpus: CorpusOption = None,
-    seed: SeedOption = 0,
-    fresh: FreshOption = False,
-    trust_remote_code: RemoteCodeOption = False,
-    allow_pickled_weights: PickledOption = False,
-    allow_untrained: UntrainedOption = False,
-    report: Annotated[Path | None, typer.Option(metavar="DIR", help=HELP["report"])] = None,
-    expected: Annotated[Path | None, typer.Option(metavar="FILE", help=HELP["expected"])] = None,
-    record_expected: Annotated[bool, typer.Option("--record-expected", help=HELP["record_expected"])] = False,
-    strict: Annotated[bool, typer.Option("--strict", help=HELP["strict"])] = False,
+    options: Options,
+    selection: Selection,
+    keeping: Keeping,
+    *,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="exit with 1 if a claim failed: not supported and not on record, or changed"),
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Judge every claim on a model and print the verdict table."""
+    """Judge claims on a model and print the verdict table."""
     from anatomy_bench.base.atomic import check_folder
-    from anatomy_bench.registry import all_claims, all_findings
+    from anatomy_bench.registry import selected_findings
     from anatomy_bench.report.terminal import next_steps, subject_lines, verdict_table
     from anatomy_bench.run.expected import Outcome
     from anatomy_bench.run.judging import Judging
-    from anatomy_bench.run.ledger import judged_findings, make_ledger
+    from anatomy_bench.run.ledger import judged_findings
     from anatomy_bench.run.plan import needs_of
 
-    options = Options(
-        model, revision, device, dtype, profile, corpus, seed, fresh,
-        trust_remote_code, allow_pickled_weights, allow_untrained,
-    )  # fmt: skip
-    if report is not None:
-        check_folder(report)
+    findings = selected_findings(selection.paper, selection.finding)
+    claims = {claim.id: claim for finding in findings for claim in finding.claims}
+    if keeping.report is not None:
+        check_folder(keeping.report)
     run = _run(options)
-    judging = Judging(run, root=Path.cwd(), expected=expected, record=record_expected)
-    judging.prepare()
-    typer.echo("\n".join(subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)))
-    if judging.notice:
-        typer.echo(f"anatomy-bench: {judging.notice}", err=True)
+    judging = Judging(run, root=Path.cwd(), expected=keeping.expected, record=keeping.record_expected)
+    if any(claim.runs_model for claim in claims.values()):
+        judging.prepare()
+        subject = run.subject
+        typer.echo("\n".join(subject_lines(subject.record, subject.device.type, subject.dtype, run.profile)))
+        if judging.notice:
+            typer.echo(f"anatomy-bench: {judging.notice}", err=True)
     if dry_run:
-        _print_plan(run, needs_of(all_claims().values(), run.subject.record.layers))
+        _print_plan(run, needs_of(claims.values(), run.subject.record.layers))
         return
-    judged = {claim.id: judging.judge(claim) for claim in all_claims().values()}
+    judged = {claim.id: judging.judge(claim) for claim in claims.values()}
     verdicts = {claim_id: each.verdict for claim_id, each in judged.items()}
     outcomes = {claim_id: each.outcome for claim_id, each in judged.items()}
-    if record_expected:
+    if keeping.record_expected:
         judging.write_record(verdicts)
-    if report is not None:
+    if keeping.report is not None:
         from anatomy_bench.report.writing import write_report
+        from anatomy_bench.run.ledger import make_ledger
 
-        write_report(make_ledger(all_findings(), verdicts, run.measurements, options), report)
-    findings = judged_findings(all_findings(), verdicts)
-    typer.echo(verdict_table(findings, outcomes, colour=sys.stdout.isatty()))
+        write_report(make_ledger(findings, verdicts, run.measurements, options), keeping.report)
+    typer.echo(verdict_table(judged_findings(findings, verdicts), outcomes, colour=sys.stdout.isatty()))
     typer.echo(next_steps(outcomes))
     if strict and Outcome.FAILED in outcomes.values():
         raise typer.Exit(1)
 
 
 @app.command()
+@with_options
 def measure(
-    experiment: Annotated[str, typer.Argument(help="name of an experiment, such as ablation or structure")],
-    model: ModelOption = DEFAULT_MODEL,
-    revision: RevisionOption = None,
-    device: DeviceOption = "auto",
-    dtype: DTypeOption = "float32",
-    profile: ProfileOption = None,
-    corpus: CorpusOption = None,
-    seed: SeedOption = 0,
-    fresh: FreshOption = False,
-    trust_remote_code: RemoteCodeOption = False,
-    allow_pickled_weights: PickledOption = False,
-    allow_untrained: UntrainedOption = False,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE|-", help=HELP["json"])] = None,
+    options: Options,
+    selection: Selection,
+    *,
+    experiment: Annotated[
+        str | None,
+        typer.Argument(help="name of an experiment, such as ablation; without one, all that the selected claims read"),
+    ] = None,
+    json: Annotated[
+        str | None,
+        typer.Option("--json", metavar="FILE|-", help="write the measurement to this file; - is standard output"),
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Make one experiment's measurement."""
+    """Make one experiment's measurement, or those that the claims of a paper or a finding read."""
     from anatomy_bench.base.atomic import check_file, write_atomically
-    from anatomy_bench.claim.claim import Need
-    from anatomy_bench.registry import get_experiment
-    from anatomy_bench.values.record import to_json
 
-    options = Options(
-        model, revision, device, dtype, profile, corpus, seed, fresh,
-        trust_remote_code, allow_pickled_weights, allow_untrained,
-    )  # fmt: skip
-    get_experiment(experiment)
+    needs = _needs(experiment, selection)
     if json not in (None, "-"):
         check_file(Path(json))
     run = _run(options)
     run.prepare()
     if dry_run:
-        _print_plan(run, [Need(experiment)])
+        _print_plan(run, needs)
         return
-    measurement = run.measure(Need(experiment))
+    measured = [run.measure(need) for need in needs]
     if json == "-":
-        typer.echo(to_json(measurement, indent=2))
+        typer.echo(_measurements_json(measured, is_list=experiment is None))
     elif json is not None:
-        write_atomically(Path(json), to_json(measurement, indent=2) + b"\n")
+        write_atomically(Path(json), _measurements_json(measured, is_list=experiment is None) + b"\n")
     else:
         from tabulate import tabulate
 
-        headers, rows = measurement.table()
-        typer.echo(tabulate(rows, headers, disable_numparse=True))
+        for need, made in zip(needs, measured, strict=True):
+            headers, rows = made.table()
+            typer.echo(f"{need.name}\n" if len(needs) > 1 else "", nl=len(needs) > 1)
+            typer.echo(tabulate(rows, headers, disable_numparse=True))
+
+
+def _needs(experiment: str | None, selection: Selection) -> "list[Need]":
+    """What to measure: an experiment on the run's own text, or what the selected claims read.
+
+    Raises:
+        UsageError: nothing is named, there is no such experiment, or the selected claims do not read it.
+    """
+    from anatomy_bench.claim.claim import Need
+    from anatomy_bench.registry import get_experiment, selected_findings
+
+    if experiment is not None:
+        get_experiment(experiment)
+    if not selection.paper and not selection.finding:
+        if experiment is None:
+            raise UsageError("name an experiment, or select claims by --paper or --finding")
+        return [Need(experiment)]
+    read = [
+        need
+        for finding in selected_findings(selection.paper, selection.finding)
+        for claim in finding.claims
+        for need in claim.needs
+        if experiment in (None, need.experiment)
+    ]
+    if not read:
+        raise UsageError(f"the selected claims read no measurement{f' of {experiment}' if experiment else ''}")
+    return [Need(experiment)] if experiment is not None else list(dict.fromkeys(read))
+
+
+def _measurements_json(measured: "Sequence[Measurement]", *, is_list: bool) -> bytes:
+    from anatomy_bench.values.record import to_json
+
+    each = [to_json(made, indent=2) for made in measured]
+    return b"[" + b",\n".join(each) + b"]" if is_list else each[0]
 
 
 @app.command()
-def claims(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
-    """List every claim: id, place, statement, published value, criterion, kind."""
+@with_options
+def claims(selection: Selection, *, json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
+    """List claims by paper and finding: id, place, statement, published value, criterion, kind."""
+    from anatomy_bench.registry import selected_findings
     from anatomy_bench.report.contents import contents_json, contents_text
 
-    typer.echo(contents_json() if json else contents_text())
+    findings = selected_findings(selection.paper, selection.finding)
+    typer.echo(contents_json(findings) if json else contents_text(findings))
 
 
 @app.command()
 def report(
     ledger: LedgerArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["report"])],
-    benchmarks: Annotated[Path | None, typer.Option("--benchmarks", metavar="FILE", help=HELP["benchmarks"])] = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", help="folder for report.html, the one to look at, report.md and ledger.json"
+        ),
+    ],
+    benchmarks: Annotated[
+        Path | None,
+        typer.Option(
+            "--benchmarks", metavar="FILE", help="figures that make bench has written, to be shown in the report"
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a ledger: Markdown, JSON, and one self-contained HTML file with figures."""
     from anatomy_bench.base.atomic import check_folder
@@ -204,7 +233,9 @@ def compare(
 @app.command()
 def atlas(
     ledgers: Annotated[list[Path], typer.Argument(metavar="LEDGER...", help="ledgers of runs, or their folders")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=HELP["atlas"])],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="folder for atlas.html, the one to look at, and atlas.md")
+    ],
 ) -> None:
     """Put ledgers of many models on one page: which findings hold on which model."""
     from anatomy_bench.report.atlas import make_atlas

@@ -1,17 +1,17 @@
 """What notebooks and scripts call: load a subject, measure, judge; results show themselves and become data frames."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Claim, Need, NumericalError, Verdict
 from anatomy_bench.claim.claim import judge as judge_claim
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.registry import all_claims, all_findings
 from anatomy_bench.run.ledger import Ledger, judged_findings, make_ledger, read_ledger, rests_on, write_ledger
-from anatomy_bench.run.options import DEFAULT_MODEL, Options
+from anatomy_bench.run.options import DEFAULT_MODEL, Options, declared, options_of
 from anatomy_bench.run.run import Run
 from anatomy_bench.values.measurement import Measurement
 
@@ -96,38 +96,35 @@ class Judged:
         return ledger_cell(self.ledger)
 
 
-def load_subject(
-    model: str | Path = DEFAULT_MODEL,
-    *,
-    revision: str | None = None,
-    device: str = "auto",
-    dtype: Literal["float32", "bfloat16"] = "float32",
-    profile: Literal["quick", "paper"] | None = None,
-    corpus: str | Path | None = None,
-    seed: int = 0,
-    fresh: bool = False,
-    trust_remote_code: bool = False,
-    allow_pickled_weights: bool = False,
-    allow_untrained: bool = False,
-) -> Run:
-    """Load a model to measure and judge on; the arguments are the command line's options.
+def load_subject(model: str | Path = DEFAULT_MODEL, **options: Any) -> Run:
+    """Load a model to measure and judge on.
+
+    Args:
+        model: hub id, directory, GGUF file, or `bundled`.
+        options: those of the command line, such as `device="cpu"`, `profile="quick"`, `corpus=path`.
 
     Returns:
         A run: it measures each thing at most once, and keeps what is finished for the next one.
 
     Raises:
-        AnatomyError: the model cannot be had, or nothing measured on it would mean anything.
+        AnatomyError: no such option, the model cannot be had, or nothing measured on it would mean anything.
     """
-    run = Run(
-        Options(
-            str(model), revision, device, dtype,
-            Profile(profile) if profile else None,
-            Path(corpus) if corpus else None,
-            seed, fresh, trust_remote_code, allow_pickled_weights, allow_untrained,
-        )
-    )  # fmt: skip
+    run = Run(options_of({"model": model, **options}))
     run.prepare()
     return run
+
+
+load_subject.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # for help() and completion
+    [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY if place else inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=each.default,
+            annotation=each.annotation,
+        )
+        for place, each in enumerate(declared(Options))
+    ]
+)
 
 
 def measure(

@@ -6,7 +6,9 @@ Importing it imports nothing heavy: every project with this package installed pa
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,30 +26,35 @@ _VERDICT_PROPERTY = "anatomy_bench_json"
 _OUTCOME_PROPERTY = "anatomy_bench_outcome"
 _EXIT_PROPERTY = "anatomy_bench_exit"
 _SUBJECT_PROPERTY = "anatomy_bench_subject"
-_ASCII = str.maketrans({"−": "-", "²": "2"})
-"""pytest shows any other character of an id as an escape, and nobody can type that behind `-k`."""
+_BEGAN = "anatomy_bench_began"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the design page, in a group of their own."""
-    from anatomy_bench.run.option_help import HELP
+    """The declared options under names that no other plugin has: `--anatomy-model`, `--anatomy-device` and so on."""
+    _add_options(parser, "--anatomy-")
+
+
+def add_short_options(parser: pytest.Parser) -> None:
+    """The same under their short names (`--model`, `--device`), for the `conftest.py` of a repository of claims."""
+    _add_options(parser, "--")
+
+
+def _add_options(parser: pytest.Parser, prefix: str) -> None:
+    from anatomy_bench.run.options import Keeping, Options, Selection, declared
 
     group = parser.getgroup("anatomy_bench", "claims about transformer layer anatomy")
-    add = group.addoption
-    add("--model", dest="anatomy_model", default="bundled", metavar="ID|DIR|FILE.gguf|bundled", help=HELP["model"])
-    add("--revision", dest="anatomy_revision", default=None, metavar="R", help=HELP["revision"])
-    add("--device", dest="anatomy_device", default="auto", metavar="auto|cpu|cuda[:N]", help=HELP["device"])
-    add("--dtype", dest="anatomy_dtype", default="float32", choices=("float32", "bfloat16"), help=HELP["dtype"])
-    add("--profile", dest="anatomy_profile", default=None, choices=("quick", "paper"), help=HELP["profile"])
-    add("--corpus", dest="anatomy_corpus", default=None, type=Path, metavar="FILE", help=HELP["corpus"])
-    add("--seed", dest="anatomy_seed", default=0, type=_seed, metavar="N", help=HELP["seed"])
-    add("--report", dest="anatomy_report", default=None, type=Path, metavar="DIR", help=HELP["report"])
-    add("--expected", dest="anatomy_expected", default=None, type=Path, metavar="FILE", help=HELP["expected"])
-    add("--record-expected", dest="anatomy_record", action="store_true", help=HELP["record_expected"])
-    add("--fresh", dest="anatomy_fresh", action="store_true", help=HELP["fresh"])
-    for flag in ("trust-remote-code", "allow-pickled-weights", "allow-untrained"):
-        name = flag.replace("-", "_")
-        add(f"--{flag}", dest=f"anatomy_{name}", action="store_true", help=HELP[name])
+    for option in (each for kind in (Options, Selection, Keeping) for each in declared(kind)):
+        settings: dict[str, Any] = {"dest": f"anatomy_{option.name}", "default": option.default, "help": option.help}
+        if option.kind is bool:
+            settings["action"] = "store_true"
+        elif option.choices:
+            settings["choices"] = option.choices
+        else:
+            settings["type"] = _seed if option.kind is int else option.kind
+            settings["metavar"] = option.metavar
+        if option.repeats:
+            settings |= {"action": "append", "default": []}
+        group.addoption(f"{prefix}{option.flag}", **settings)
 
 
 def _seed(text: str) -> int:
@@ -59,43 +66,74 @@ def _seed(text: str) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and what claims need once one is collected."""
-    config.addinivalue_line("markers", "gpu: claims that run the model (on the CPU where there is no GPU)")
+    config.addinivalue_line("markers", "model: claims that run the model")
+    config.addinivalue_line("markers", "gpu: the same claims (on the CPU where there is no GPU)")
+    config.addinivalue_line("markers", "control: claims that control what the paper reports")
     config.addinivalue_line("markers", "finding(id): parametrize the test over the claims of a finding")
-    # Told, never an error: the unit is measured again.
+    # A warning, never an error: the job is measured again.
     config.addinivalue_line("filterwarnings", "always::anatomy_bench.base.errors.DamagedUnitWarning")
     config.pluginmanager.register(_ClaimSession(config), "anatomy_bench_session")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test marked `finding` becomes one test a claim, whose id is the claim's sentence."""
+    """A test marked `finding` becomes one test a claim, whose id is the claim's."""
     marker = metafunc.definition.get_closest_marker("finding")
     if marker is None:
         return
+    from anatomy_bench.base.errors import AnatomyError
     from anatomy_bench.registry import get_finding
 
-    parameters = [
-        pytest.param(
-            claim,
-            id=claim.statement.translate(_ASCII),
-            marks=[pytest.mark.gpu] if claim.runs_model else [],
-        )
-        for claim in get_finding(*marker.args).claims
-    ]
-    metafunc.parametrize("claim", parameters)
+    try:
+        finding = get_finding(*marker.args)
+    except AnatomyError as error:
+        raise pytest.UsageError(str(error)) from error
+    metafunc.parametrize("claim", [pytest.param(each, id=each.id, marks=_marks(each)) for each in finding.claims])
+
+
+def _marks(claim: Claim) -> list[pytest.MarkDecorator]:
+    from anatomy_bench.claim.claim import Kind
+
+    of_model = [pytest.mark.model, pytest.mark.gpu] if claim.runs_model else []
+    return [*of_model, *([pytest.mark.control] if claim.kind is Kind.CONTROL else [])]
 
 
 @pytest.hookimpl(tryfirst=True)  # what chooses or reorders tests for other reasons comes after
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put claims into the order of their paper, whatever their files are called; other tests stay where they are."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the selected claims, in the order of their paper, whatever their files are called; leave other tests be."""
     places = [place for place, item in enumerate(items) if item.get_closest_marker("finding")]
     if not places:
         return
-    from anatomy_bench.registry import all_findings
+    from anatomy_bench.base.errors import AnatomyError
+    from anatomy_bench.registry import all_findings, selected_findings
 
+    try:
+        kept = {each.id for each in selected_findings(config.option.anatomy_paper, config.option.anatomy_finding)}
+    except AnatomyError as error:
+        raise pytest.UsageError(str(error)) from error
     order = {finding.id: number for number, finding in enumerate(all_findings())}
     claims = sorted((items[place] for place in places), key=lambda item: order[_finding_id(item)])
     for place, item in zip(places, claims, strict=True):
         items[place] = item
+    left_out = [item for item in claims if _finding_id(item) not in kept]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    if config.option.collectonly and config.option.verbose > 0:
+        for item in claims:
+            _describe(item)
+
+
+def _describe(item: pytest.Item) -> None:
+    """Let `--collect-only -v` show the claim's sentence, as it shows a test's docstring."""
+    assert isinstance(item, pytest.Function)
+    test, claim = item.obj, cast("Claim", item.callspec.params["claim"])
+
+    @functools.wraps(test)
+    def described(*args: Any, **kwargs: Any) -> Any:
+        return test(*args, **kwargs)
+
+    described.__doc__ = claim.statement
+    item.obj = described
 
 
 def _finding_id(item: pytest.Item) -> str:
@@ -121,6 +159,7 @@ class _ClaimSession:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._began = getattr(config, "workerinput", {}).get(_BEGAN, time.time())
         self._is_worker = hasattr(config, "workerinput")
         self._judging: Judging | None = None
         self._verdicts: dict[str, Verdict] = {}
@@ -140,11 +179,11 @@ class _ClaimSession:
             if get("anatomy_report") is not None:
                 check_folder(get("anatomy_report"))
             self._judging = Judging(
-                Run(_options(self._config), _CaptureAwareProgress(self._config)),
+                Run(_options(self._config), _CaptureAwareProgress(self._config), began=self._began),
                 # Without an ini file pytest's root is the common ancestor of all paths given, the model's among them.
                 root=self._config.rootpath if self._config.inipath else self._config.invocation_params.dir,
                 expected=get("anatomy_expected"),
-                record=get("anatomy_record"),
+                record=get("anatomy_record_expected"),
             )
         return self._judging
 
@@ -182,6 +221,11 @@ class _ClaimSession:
         lines = subject_lines(run.subject.record, run.subject.device.type, run.subject.dtype, run.profile)
         return "\n".join(filter(None, (*lines, self.judging.notice)))
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Workers are a part of this run: what one of them has measured since it began is fresh to all."""
+        node.workerinput[_BEGAN] = self._began
+
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Load the subject before the first test, so that one it cannot run on ends the session in one line."""
         claims = [item for item in items if item.get_closest_marker("finding")]
@@ -191,7 +235,7 @@ class _ClaimSession:
 
         try:
             judging = self.judging
-            if not any(item.get_closest_marker("gpu") for item in claims):
+            if not any(item.get_closest_marker("model") for item in claims):
                 return []
             judging.prepare()
         except AnatomyError as error:
@@ -235,7 +279,7 @@ class _ClaimSession:
         if self._is_worker or not self._verdicts:
             return
         report: Path | None = self._config.getoption("anatomy_report")
-        if self._config.getoption("anatomy_record"):
+        if self._config.getoption("anatomy_record_expected"):
             self.judging.write_record(self._verdicts)
         if report is not None:
             from anatomy_bench.registry import all_claims, all_findings
@@ -264,23 +308,9 @@ class _ClaimSession:
 
 
 def _options(config: pytest.Config) -> Options:
-    from anatomy_bench.experiments.experiment import Profile
-    from anatomy_bench.run.options import Options
+    from anatomy_bench.run.options import Options, declared, options_of
 
-    get = config.getoption
-    return Options(
-        model=get("anatomy_model"),
-        revision=get("anatomy_revision"),
-        device=get("anatomy_device"),
-        dtype=get("anatomy_dtype"),
-        profile=Profile(get("anatomy_profile")) if get("anatomy_profile") else None,
-        corpus=get("anatomy_corpus"),
-        seed=get("anatomy_seed"),
-        fresh=get("anatomy_fresh"),
-        trust_remote_code=get("anatomy_trust_remote_code"),
-        allow_pickled_weights=get("anatomy_allow_pickled_weights"),
-        allow_untrained=get("anatomy_allow_untrained"),
-    )
+    return options_of({each.name: config.getoption(f"anatomy_{each.name}") for each in declared(Options)})
 
 
 class _CaptureAwareProgress:

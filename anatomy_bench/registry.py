@@ -108,6 +108,12 @@ def get_paper(paper_id: str) -> Paper:
     return all_papers()[paper_id]
 
 
+def citation_of(paper_id: str) -> str:
+    """Title and arXiv number of a paper, or the id itself where no such paper is installed."""
+    paper = all_papers().get(paper_id)
+    return paper.citation if paper else paper_id
+
+
 @cache
 def all_claims() -> dict[str, Claim]:
     """Every claim by id, in the order of the findings."""

@@ -13,7 +13,6 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.arms import growth, uniform
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training import (
@@ -28,6 +27,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text impor
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.subject import Subject
 from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 STEPS = 41
 """A sixteenth of the paper's 656: some in every phase."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from anatomy_bench.claim.claim import Need, judge
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.experiments.scored import SentenceScores
 from anatomy_bench.registry import Paper, all_findings, all_papers, get_experiment
 from anatomy_bench.run.ledger import KeptMeasurement, Ledger, make_ledger
@@ -19,6 +19,7 @@ from anatomy_bench.run.options import Options
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, to_data
 

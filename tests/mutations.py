@@ -15,8 +15,8 @@ from ledgers import SENTENCES, TOKENS, invented, inventors, measured, subject
 
 from anatomy_bench.claim.claim import Criterion, Need, VerdictWord
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.experiments.scored import SentenceScores
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
 

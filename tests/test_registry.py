@@ -13,7 +13,6 @@ from imports import PACKAGE, circles, imports, is_allowed, modules
 from ledgers import own_papers
 
 from anatomy_bench.claim.claim import Kind
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.registry import (
     all_claims,
     all_findings,
@@ -25,6 +24,7 @@ from anatomy_bench.registry import (
     selected_findings,
 )
 from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 ROOT = PACKAGE.parent
 # Modules by their path, since tests of the package bear some of the same names; and no plugins that play no part.

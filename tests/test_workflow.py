@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import tiny
 import yaml
+from anatomy_bench.run.option_help import HELP
 
 import anatomy_bench
-from anatomy_bench.run.option_help import HELP
 
 ROOT = Path(anatomy_bench.__file__).parent.parent
 PATH = ROOT / ".github" / "workflows" / "replicate.yml"

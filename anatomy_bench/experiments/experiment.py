@@ -2,29 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import Record, RecordKind
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
-
-
-class Profile(StrEnum):
-    """How much of the paper's protocol is run.
-
-    Attributes:
-        QUICK: repetitions and steps cut; each experiment's config says to what.
-        PAPER: the full protocol.
-    """
-
-    QUICK = "quick"
-    PAPER = "paper"
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def model_facts(model: Model) -> list[tuple[str, str]]:
         "text": _own_text(model.ledger) or "none",
         "measuring sources": made.code,
         "checkout": f"{made.git_commit}{', with changes' if made.git_dirty else ''}" if made.git_commit else "none",
-        **{f"version of {name}": value for name, value in asdict(made.versions).items()},
+        **{f"version of {name}": value for name, value in asdict(made.versions).items() if value},
         "repeat with": run_command(model.ledger),
     }
     return [*facts.items(), *([("note", subject.note)] if subject.note else [])]

@@ -9,6 +9,7 @@ from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.claim.claim import Kind, Verdict
 from anatomy_bench.claim.conclusion import Conclusion
 from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.registry import citation_of
 from anatomy_bench.report.atlas import NOT_JUDGED, Atlas, FindingRow, model_facts
 from anatomy_bench.report.atlas_profiles import profiles_figure
 from anatomy_bench.report.figures import Figure
@@ -71,8 +72,16 @@ def _told(atlas: Atlas) -> str:
 
 
 def _findings_table(atlas: Atlas) -> str:
-    headers = ("Finding", "Across models", *(escaped(model.label) for model in atlas.models))
-    rows = [(escaped(row.finding.title), row.across, *map(_conclusion, row.conclusions)) for row in atlas.findings]
+    headers = ("Paper", "Finding", "Across models", *(escaped(model.label) for model in atlas.models))
+    rows = [
+        (
+            escaped(citation_of(row.finding.paper)),
+            escaped(row.finding.title),
+            row.across,
+            *map(_conclusion, row.conclusions),
+        )
+        for row in atlas.findings
+    ]
     return _table(headers, rows)
 
 

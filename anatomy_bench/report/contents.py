@@ -1,32 +1,33 @@
-"""Every claim, as a table of contents of the papers."""
+"""Claims as a table of contents of the papers."""
 
 import json
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from anatomy_bench.claim.claim import Claim, Kind
-from anatomy_bench.registry import all_findings, get_paper
+from anatomy_bench.claim.claim import Claim, Finding, Kind
+from anatomy_bench.registry import get_paper
 from anatomy_bench.values.quantities import quantity
 
 
-def contents_json() -> str:
+def contents_json(findings: Sequence[Finding]) -> str:
     """A list of claims, each with the finding and the paper that it belongs to."""
     entries = [
         {"paper": finding.paper, "finding": finding.id, **_entry(claim)}
-        for finding in all_findings()
+        for finding in findings
         for claim in finding.claims
     ]
     return json.dumps(entries, indent=2, ensure_ascii=False)
 
 
-def contents_text() -> str:
+def contents_text(findings: Sequence[Finding]) -> str:
     """Papers, their findings in the paper's order, each with its claims."""
     parts: list[str] = []
-    for paper, findings in groupby(all_findings(), key=lambda finding: finding.paper):
+    for paper, of_paper in groupby(findings, key=lambda finding: finding.paper):
         parts.append(get_paper(paper).citation)
         parts += [
             "\n".join([f"{finding.title} ({finding.place})", *(_lines(claim) for claim in finding.claims)])
-            for finding in findings
+            for finding in of_paper
         ]
     return "\n\n".join(parts)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anatomy_bench.claim.claim import Kind
-from anatomy_bench.registry import all_papers
+from anatomy_bench.registry import citation_of
 from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.figures import Figure, figures_of
 from anatomy_bench.report.page import measurement_facts, render
@@ -82,7 +82,7 @@ def _section(ledger: Ledger, finding: JudgedFinding, number: int) -> _Section:
     return _Section(
         anchor=f"finding-{number}",
         finding=finding,
-        paper=_paper(finding),
+        paper=citation_of(finding.paper),
         why=why(finding),
         groups=[
             (heading, claims)
@@ -98,11 +98,6 @@ def _section(ledger: Ledger, finding: JudgedFinding, number: int) -> _Section:
             (_anchor(place), kept.need.name) for place, kept in enumerate(ledger.measurements, 1) if kept.need in needs
         ],
     )
-
-
-def _paper(finding: JudgedFinding) -> str:
-    paper = all_papers().get(finding.paper)
-    return paper.citation if paper else finding.paper
 
 
 def _anchor(number: int) -> str:

@@ -1,9 +1,13 @@
 """The ledger as Markdown."""
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from tabulate import tabulate
 
 from anatomy_bench.claim.claim import Kind
 from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.registry import citation_of
 from anatomy_bench.report.benchmarks import HEADERS, Benchmarks
 from anatomy_bench.report.precision import precision
 from anatomy_bench.report.repeating import finding_command, run_command
@@ -14,8 +18,10 @@ from anatomy_bench.values.quantities import quantity
 
 def markdown_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:
     """Findings with their conclusions, then each finding's claims; benchmarks, if any, behind them."""
-    parts = ["# Findings on layer anatomy", _subject(ledger), _headline(ledger)]
-    parts += [_finding(ledger, finding) for finding in ledger.findings]
+    parts = ["# Findings on layer anatomy", _subject(ledger)]
+    for paper, findings in by_paper(ledger.findings):
+        parts += [f"## {escaped(paper)}", _headline(findings)]
+        parts += [_finding(ledger, finding) for finding in findings]
     if benchmarks is not None:
         parts += ["## Benchmarks", *benchmark_tables(benchmarks)]
     parts += ["## To repeat all of it", _code(run_command(ledger))]
@@ -36,10 +42,15 @@ def _subject(ledger: Ledger) -> str:
     return "\n\n".join(filter(None, (told, precision(ledger), escaped(subject.note))))
 
 
-def _headline(ledger: Ledger) -> str:
+def by_paper(findings: Sequence[JudgedFinding]) -> list[tuple[str, list[JudgedFinding]]]:
+    """Findings under the citation of their paper, in the order of the ledger."""
+    return [(citation_of(paper), list(group)) for paper, group in groupby(findings, key=lambda each: each.paper)]
+
+
+def _headline(findings: Sequence[JudgedFinding]) -> str:
     rows = [
         (escaped(finding.title), escaped(finding.place), finding.conclusion.value, escaped(why(finding)))
-        for finding in ledger.findings
+        for finding in findings
     ]
     return tabulate(rows, ("Finding", "Place", "Conclusion", "Why"), tablefmt="github")
 
@@ -59,7 +70,7 @@ def _finding(ledger: Ledger, finding: JudgedFinding) -> str:
     ]
     headers = ("Claim", "Place", "Published", "Measured [95 %]", "Holds if", "Verdict", "Note")
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-    heading = f"## {escaped(finding.title)}: {finding.conclusion.value}"
+    heading = f"### {escaped(finding.title)}: {finding.conclusion.value}"
     return f"{heading}\n\n{table}\n\n{_code(finding_command(ledger, finding))}"
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from anatomy_bench.claim.claim import VerdictWord
 from anatomy_bench.claim.conclusion import Conclusion
 from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.registry import citation_of
 from anatomy_bench.values.quantities import interval_text, quantity
 
 _SYMBOLS: dict[str, str] = {
@@ -39,7 +40,7 @@ def render(template: str, **content: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"quantity": quantity, "interval": interval_text, "measured": measured_text}
-    environment.filters |= {"symbol": symbol, "tone": _tone}
+    environment.filters |= {"symbol": symbol, "tone": _tone, "citation": citation_of}
     return environment.get_template(template).render(style=style(), **content)
 
 

@@ -13,6 +13,7 @@ def properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
     interval = verdict.interval95
     told = {
         "claim": claim.id,
+        "statement": claim.statement,
         "kind": claim.kind.value,
         "place": claim.place,
         "verdict": verdict.word.value,

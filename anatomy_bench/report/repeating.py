@@ -11,6 +11,6 @@ def run_command(ledger: Ledger) -> str:
 
 
 def finding_command(ledger: Ledger, finding: JudgedFinding) -> str:
-    """Judges one finding's claims again, in a checkout."""
+    """Judges one finding's claims again, wherever the package is installed."""
     options = ledger.options if any(claim.needs for claim in finding.claims) else ()
-    return shlex.join(["pytest", f"claims/test_{finding.id.replace('-', '_')}.py", *options])
+    return shlex.join(["anatomy-bench", "verify", "--finding", finding.id, *options])

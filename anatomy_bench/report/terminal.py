@@ -12,6 +12,7 @@ from rich.text import Text
 
 from anatomy_bench.claim.claim import Kind, VerdictWord
 from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.registry import citation_of
 from anatomy_bench.run.expected import Outcome
 from anatomy_bench.run.ledger import JudgedClaim, JudgedFinding
 from anatomy_bench.values.measurement import SubjectRecord
@@ -28,7 +29,7 @@ _STYLES = {
 
 
 def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outcome], *, colour: bool) -> str:
-    """Findings in the paper's order, each with its conclusion and its claims.
+    """Findings by paper and in its order, each with its conclusion and its claims.
 
     Args:
         findings: judged.
@@ -37,7 +38,12 @@ def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outc
     """
     buffer = io.StringIO()
     console = text_console(buffer, colour=colour)
+    paper = ""
     for finding in findings:
+        if finding.paper != paper:
+            paper = finding.paper
+            console.print(Text(printable(citation_of(paper)), style="bold underline"))
+            console.print()
         console.print(Text(f"{finding.title}: {finding.conclusion.value}", style="bold"))
         table = Table(box=None, pad_edge=False, show_header=False)
         for width, justify in _COLUMNS:

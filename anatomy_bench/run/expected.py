@@ -17,7 +17,7 @@ from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Claim, Verdict, VerdictWord
 from anatomy_bench.claim.quantities import measured_text
-from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import quantity
 
 CONSISTENCY_TABLE = "consistency"

@@ -35,7 +35,7 @@ class KeptJob:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the sources and libraries that measured it are no longer those that are installed: no run reads it."""
+        """Whether the sources or libraries that measured it are no longer those installed: no run reads it."""
         return not is_current(self.key)
 
     @property

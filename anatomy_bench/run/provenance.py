@@ -11,9 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anatomy_bench.experiments.experiment import Experiment, FollowUp, Profile
+from anatomy_bench.experiments.experiment import Experiment, FollowUp
 from anatomy_bench.registry import experiment_names, experiment_package, get_experiment
 from anatomy_bench.values.measurement import Provenance, Versions
+from anatomy_bench.values.profile import Profile
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject

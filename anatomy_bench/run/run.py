@@ -12,7 +12,7 @@ from anatomy_bench.base.progress import NamedProgress, Progress, SilentProgress
 from anatomy_bench.claim.claim import Claim, Need, Verdict, judge
 from anatomy_bench.engine.cost import sweep_cost
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Setting
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
 from anatomy_bench.experiments.scored import score_together
 from anatomy_bench.registry import get_experiment
@@ -25,6 +25,7 @@ from anatomy_bench.run.store import Store
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.corpus import DEFAULT_CORPUS, Corpus, load_corpus, read_corpus
 from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.profile import Profile
 
 if TYPE_CHECKING:
     from anatomy_bench.subject.subject import Subject

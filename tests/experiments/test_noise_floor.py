@@ -12,7 +12,6 @@ from anatomy_bench.claim.claim import Claim, Estimate, Kind, Need, NumericalErro
 from anatomy_bench.claim.quantities import measured_text
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
 from anatomy_bench.experiments.scored import SentenceScores
 from anatomy_bench.registry import all_claims, get_finding
@@ -22,6 +21,7 @@ from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
 from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.profile import Profile
 
 SCORED = {"ablation", "perturbation", "manipulation", "predictability", "recovery"}
 CLAIMS = [claim for claim in all_claims().values() if claim.runs_model]

@@ -15,13 +15,13 @@ from pages import Page, assert_inert
 from anatomy_bench import cli
 from anatomy_bench.claim.claim import Need, VerdictWord
 from anatomy_bench.claim.conclusion import Conclusion
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.report.html import html_report
 from anatomy_bench.report.markdown import markdown_report
 from anatomy_bench.report.why import why
 from anatomy_bench.report.writing import write_report
 from anatomy_bench.run.ledger import JudgedFinding, make_ledger, read_ledger, write_ledger
 from anatomy_bench.run.options import Options
+from anatomy_bench.values.profile import Profile
 
 FILES = {"ledger.json", "report.md", "report.html"}
 

@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 import anatomy_bench
 from anatomy_bench import cli
 from anatomy_bench.claim.claim import Claim, Need
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.registry import all_claims, experiment_names, get_experiment
 from anatomy_bench.report.planned import duration_text, plan_text
 from anatomy_bench.run.options import Options
@@ -22,6 +21,7 @@ from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
 from anatomy_bench.subject import Subject
 from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 EVERY = [Need(name) for name in experiment_names()]
 
@@ -121,7 +121,7 @@ import tiny
 from measuring import PeakMemory
 from anatomy_bench.claim.claim import Need
 from anatomy_bench.values.corpus import load_corpus
-from anatomy_bench.experiments.experiment import Profile
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store

@@ -17,10 +17,10 @@ from pages import Page
 import anatomy_bench
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Need
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.notebook import Judged, Measured
 from anatomy_bench.registry import all_claims
 from anatomy_bench.report.frames import measurement_rows
+from anatomy_bench.values.profile import Profile
 
 HEAVY = {"torch", "transformers", "numpy", "pydantic", "matplotlib", "jinja2", "pandas", "scipy"}
 

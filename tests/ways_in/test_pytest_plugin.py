@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from anatomy_bench.run.option_help import HELP
 from claim_runs import (
     CLAIM_TESTS,
     CLAIMS,
@@ -24,7 +25,6 @@ from crashes import untimed
 
 from anatomy_bench.registry import all_claims, get_finding
 from anatomy_bench.run.ledger import read_ledger
-from anatomy_bench.run.option_help import HELP
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic", "matplotlib", "jinja2"}
 

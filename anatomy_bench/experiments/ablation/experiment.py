@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.engine.limits import VARIANTS_PER_WALK
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.experiments.layers import require_layers
 from anatomy_bench.experiments.scored import (
     ScoredExperiment,
@@ -21,6 +21,7 @@ from anatomy_bench.experiments.scored import (
     scores_of,
 )
 from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record

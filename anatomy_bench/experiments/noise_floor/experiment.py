@@ -15,11 +15,12 @@ import numpy as np
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize, plain_cost, sweep_cost
 from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Setting
 from anatomy_bench.experiments.layers import require_layers
 from anatomy_bench.experiments.scored import SentenceScores, score_together, scores_of
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import quantity
 from anatomy_bench.values.record import Record, RecordKind
 

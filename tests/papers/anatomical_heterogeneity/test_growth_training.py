@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth import arms as growth_arms
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine import training as engine
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
@@ -29,6 +28,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text impor
     growth_corpus,
 )
 from anatomy_bench.registry import get_experiment
+from anatomy_bench.values.profile import Profile
 
 CORPUS = growth_corpus()
 TINY = Setup(

@@ -11,7 +11,7 @@ from ledgers import PROVENANCE
 
 from anatomy_bench.claim.claim import Need, VerdictWord, judge
 from anatomy_bench.claim.conclusion import Conclusion, conclude
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import GrowthConfig, GrowthMeasurement
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
@@ -20,6 +20,7 @@ from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
 from anatomy_bench.values.measurement import SubjectRecord
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (

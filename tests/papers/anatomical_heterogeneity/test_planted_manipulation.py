@@ -13,7 +13,7 @@ from planted import DUMMIES, LAYERS, NO_NEIGHBOUR, gated_model, judge, unpredict
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import VerdictWord
 from anatomy_bench.claim.conclusion import Conclusion, conclude
-from anatomy_bench.experiments.experiment import Profile, Setting
+from anatomy_bench.experiments.experiment import Setting
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import (
     PAPER_ANTI_LAYERS,
     PAPER_REDUNDANT,
@@ -25,6 +25,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimat
 from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories
 from anatomy_bench.registry import get_experiment, get_finding
 from anatomy_bench.values.measurement import SubjectRecord
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (

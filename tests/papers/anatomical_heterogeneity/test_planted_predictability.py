@@ -10,7 +10,6 @@ from planted import LAYERS, explained_model, judge, mispredicted_model, woven_mo
 
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Need, Verdict, VerdictWord
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment import chosen_layers
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import layer_coefficients
 from anatomy_bench.papers.anatomical_heterogeneity.findings.predictability.r2_paradox import TABLE_2
@@ -18,6 +17,7 @@ from anatomy_bench.registry import get_experiment, get_finding
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
+from anatomy_bench.values.profile import Profile
 
 FINDING = get_finding("predictability")
 CLAIMS = [claim.id for claim in FINDING.claims]

@@ -11,7 +11,7 @@ from ledgers import PROVENANCE
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Need, NotApplicable, Verdict, VerdictWord, judge
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.experiments.scored import SentenceScores
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import PAPER_RECOVERY, recovery_layers
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
@@ -23,6 +23,7 @@ from anatomy_bench.registry import all_claims, get_experiment, get_finding
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import from_json, to_json
 
 S, R, INC, NA = (

@@ -12,7 +12,7 @@ from stacks import stack_of, subject_of, unchanged
 from anatomy_bench.base.progress import SilentProgress
 from anatomy_bench.engine import head
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Profile, Setting
+from anatomy_bench.experiments.experiment import Setting
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import Optimiser, TrainedLayer
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine import batched as recovery
@@ -20,6 +20,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.b
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.plain import recover_plainly
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 # Ten times the paper's rate, so that six steps move the loss by up to two parts in a hundred; rounding, which Adam
 # passes on undiminished, leaves some parts in 10⁷.

@@ -10,7 +10,6 @@ from ledgers import measured
 
 from anatomy_bench.claim.claim import Need
 from anatomy_bench.engine.interventions import NeighbourAverage, Skip
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan import plan
 from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimates import (
     REPLACING,
@@ -18,6 +17,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimat
     TOO_STRONG,
 )
 from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories, degradation_percent
+from anatomy_bench.values.profile import Profile
 from mutations import (
     LAYERS,
     SUBJECT,

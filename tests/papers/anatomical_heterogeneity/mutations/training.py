@@ -10,13 +10,13 @@ from ledgers import SENTENCES, TOKENS, measured
 from papers.anatomical_heterogeneity.mutations.scores import ABLATION, ANTI_LAYERS, by_layer, half_random, inverted
 
 from anatomy_bench.claim.claim import Need
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, noise_seeds
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import Arm
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Validation
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import PAPER_RECOVERY
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import Record
 from mutations import (
     APART,

@@ -7,7 +7,6 @@ from typing import Any
 from ledgers import COMPONENTS, measured
 
 from anatomy_bench.claim.claim import Need
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment import chosen_layers
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
@@ -24,6 +23,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ri
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import ComponentUnit, Null
 from anatomy_bench.papers.anatomical_heterogeneity.findings.predictability.r2_paradox import TABLE_2
 from anatomy_bench.values.interval import Interval
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import Record
 from mutations import (
     LAYERS,

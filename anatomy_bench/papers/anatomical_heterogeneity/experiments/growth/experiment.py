@@ -18,7 +18,7 @@ import numpy as np
 
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import FLOAT32_BYTES, Cost, ModelSize
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth import arms as growth_arms
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import (
     GIGA,
@@ -31,6 +31,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule i
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, RecordKind

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from anatomy_bench.engine.interventions import Intact, Intervention
 from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Job, Setting
 from anatomy_bench.experiments.scored import (
     ScoredExperiment,
     ScoredMeasurement,
@@ -22,6 +22,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan
     plan,
 )
 from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record

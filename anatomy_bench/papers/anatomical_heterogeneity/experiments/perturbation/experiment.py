@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from anatomy_bench.engine.interventions import Intact, Intervention
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.experiments.layers import require_layers
 from anatomy_bench.experiments.scored import (
     ScoredExperiment,
@@ -21,6 +21,7 @@ from anatomy_bench.experiments.scored import (
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, SigmaOf, noise_seeds
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import recovery_layers
 from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record

@@ -16,7 +16,7 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize, products_cost, sweep_cost
 from anatomy_bench.engine.interventions import Intact, Intervention
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
 from anatomy_bench.experiments.scored import (
     ScoredMeasurement,
     SentenceScores,
@@ -41,6 +41,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ri
 )
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, RecordKind

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize, sweep_cost, training_cost
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
 from anatomy_bench.experiments.layers import require_layers
 from anatomy_bench.experiments.scored import SentenceScores, score_together, scored_header, scores_of
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, noise_seeds
@@ -34,6 +34,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves i
 )
 from anatomy_bench.values.corpus import Corpus, load_corpus
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import RecordKind
 

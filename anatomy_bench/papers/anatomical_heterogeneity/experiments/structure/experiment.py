@@ -18,10 +18,11 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize, products_cost
 from anatomy_bench.engine.limits import COLUMNS_PER_PRODUCT
-from anatomy_bench.experiments.experiment import Finished, Job, Profile, Setting, jobs_of
+from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record, RecordKind
 from anatomy_bench.values.statistics import Floats, percentile_interval
