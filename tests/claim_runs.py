@@ -40,7 +40,7 @@ def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Runs within this process start from the modules that are there and forget all others
     at their end: torch cannot be loaded twice, and what can takes its time.
     """
-    report = [f"anatomy_bench.report.{name}" for name in ("terminal", "writing", "html", "figures.drawing")]
+    report = [f"anatomy_bench.report.{name}" for name in ("terminal", "writing", "html", "drawing")]
     for module in ("hypothesis", "matplotlib.backends.backend_svg", *report):
         importlib.import_module(module)
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)

@@ -9,7 +9,6 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.progress import Progress, SilentProgress
 from anatomy_bench.experiments.experiment import Finished, Job
 from anatomy_bench.run.task import Task
-from anatomy_bench.subject.hub import commit_of
 
 if TYPE_CHECKING:
     from anatomy_bench.run.options import DTypeName, Options
@@ -49,6 +48,7 @@ class SubjectSource:
         Raises:
             AnatomyError: it cannot be loaded, or nothing measured on it would mean anything.
         """
+        from anatomy_bench.subject.hub import commit_of
         from anatomy_bench.subject.loading import Permissions, load_subject
         from anatomy_bench.subject.source import resolve_source
 

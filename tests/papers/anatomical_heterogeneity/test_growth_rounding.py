@@ -13,7 +13,6 @@ import torch
 
 from anatomy_bench.claim.claim import Claim, Need, Verdict, VerdictWord
 from anatomy_bench.engine.cost import ModelSize
-from anatomy_bench.experiments.experiment import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth import arms
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine import training as engine
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, round_otherwise
@@ -35,6 +34,7 @@ from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
 from anatomy_bench.values.corpus import load_corpus
 from anatomy_bench.values.measurement import SubjectRecord
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import from_data, from_json, to_data, to_json
 

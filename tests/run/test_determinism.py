@@ -25,11 +25,11 @@ EXPERIMENTS = ("ablation", "structure", "predictability", "perturbation", "manip
 MEASURE_ALL = """
 import json, sys
 from pathlib import Path
-from anatomy_bench.claim import Need
-from anatomy_bench.options import Options
-from anatomy_bench.record import to_data
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.run.options import Options
+from anatomy_bench.values.record import to_data
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
 
 model, store, *experiments = sys.argv[1:]
 run = Run(Options(model, device="cpu", allow_untrained=True), store=Store(Path(store)))

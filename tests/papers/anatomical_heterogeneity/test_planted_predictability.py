@@ -21,7 +21,7 @@ from anatomy_bench.values.profile import Profile
 
 FINDING = get_finding("predictability")
 CLAIMS = [claim.id for claim in FINDING.claims]
-TABLE = [claim.id.partition(".")[2] for claim in FINDING.claims[: len(TABLE_2)]]
+TABLE = [claim.id.rpartition(".")[2] for claim in FINDING.claims[: len(TABLE_2)]]
 S, R, INC, NA = (
     VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE, VerdictWord.NOT_APPLICABLE,
 )  # fmt: skip
@@ -30,7 +30,7 @@ DAMAGE = ["one-layer", "nine-layers", "high-r2-fails", "errors-compound", "any-o
 
 
 def words(verdicts: dict[str, Verdict]) -> dict[str, VerdictWord]:
-    return {claim.partition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
+    return {claim.rpartition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
 
 
 def total_for(damage_percent: float) -> float:

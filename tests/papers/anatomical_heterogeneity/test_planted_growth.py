@@ -7,18 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from ledgers import PROVENANCE
 
 from anatomy_bench.claim.claim import Need, VerdictWord, judge
 from anatomy_bench.claim.conclusion import Conclusion, conclude
 from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import GrowthConfig, GrowthMeasurement
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
 from anatomy_bench.registry import get_experiment, get_finding
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
 from anatomy_bench.run.store import Store
-from anatomy_bench.values.corpus import load_corpus
-from anatomy_bench.values.measurement import Provenance, SubjectRecord, Versions
+from anatomy_bench.values.measurement import SubjectRecord
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import from_json, to_json
 
@@ -28,7 +29,7 @@ S, R, INC, NA = (
 FINDING = get_finding("growth")
 EXPERIMENT = get_experiment("growth")
 SUBJECT = SubjectRecord("x", "digest", "X", 4, 1, (), (), None, "")
-SENTENCES = load_corpus("growth").sentences
+SENTENCES = growth_corpus().sentences
 PROMPTS = EXPERIMENT.configure(Profile.PAPER, None).setup.prompts
 # Losses in nats a token as the paper prints them, and controls that leave its explanation standing.
 PAPER_LOSSES = {
@@ -92,7 +93,7 @@ def planted(
                 parameters=parameters,
             )
             finished[training] = Finished(result, result.seconds)
-    made = Provenance(0, profile.value, "cpu", "", "bfloat16", "eager", "", None, None, Versions("", "", "", "", ""))
+    made = replace(PROVENANCE, profile=profile.value, dtype="bfloat16", attention="eager")
     return EXPERIMENT.assemble(Setting(SUBJECT, None, made), config, finished)
 
 
@@ -104,7 +105,7 @@ def plan(config: GrowthConfig):
 
 def words(measured: GrowthMeasurement):
     verdicts = [judge(claim, SUBJECT.layers, [measured]) for claim in FINDING.claims]
-    return {each.claim.partition(".")[2]: each.word for each in verdicts}, conclude(FINDING, verdicts)
+    return {each.claim.rpartition(".")[2]: each.word for each in verdicts}, conclude(FINDING, verdicts)
 
 
 COHERENT = {"uniform": (9, 10, 10)}
@@ -209,7 +210,7 @@ def test_a_measurement_survives_json_and_says_what_it_was_made_with():
     assert all(len(row) == len(headers) for row in rows)
     assert measured.provenance.dtype == "float32"
     assert measured.corpus is not None
-    assert measured.corpus.digest == load_corpus("growth").digest
+    assert measured.corpus.digest == growth_corpus().digest
 
 
 def run_on(digest: str, store: Path) -> Run:
@@ -249,12 +250,16 @@ def test_a_run_goes_on_where_it_was_stopped_and_serves_every_subject(tmp_path: P
     assert again.arms == first.arms
 
 
+def seeded(subject: SubjectRecord, seed: int) -> Setting:
+    return Setting(subject, None, replace(PROVENANCE, seed=seed))
+
+
 def test_units_do_not_depend_on_the_subject_and_survive_pickling():
     import pickle
 
     config = EXPERIMENT.configure(Profile.PAPER, (1, 2))
-    units = EXPERIMENT.units(SUBJECT, config, seed=5)
-    assert units == EXPERIMENT.units(replace(SUBJECT, layers=30, digest="other"), config, seed=5)
+    units = EXPERIMENT.units(seeded(SUBJECT, 5), config)
+    assert units == EXPERIMENT.units(seeded(replace(SUBJECT, layers=30, digest="other"), 5), config)
     assert len(units) == len(set(units)) == 3 * (8 + 2 * 2) + 2
     assert pickle.loads(pickle.dumps(units)) == units
-    assert {unit.seed for unit in units}.isdisjoint(unit.seed for unit in EXPERIMENT.units(SUBJECT, config, seed=6))
+    assert {unit.seed for unit in units}.isdisjoint(unit.seed for unit in EXPERIMENT.units(seeded(SUBJECT, 6), config))

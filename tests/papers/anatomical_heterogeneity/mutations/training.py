@@ -7,6 +7,17 @@ from typing import Any
 
 import numpy as np
 from ledgers import SENTENCES, TOKENS, measured
+from papers.anatomical_heterogeneity.mutations.scores import ABLATION, ANTI_LAYERS, by_layer, half_random, inverted
+
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, noise_seeds
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import Arm
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Validation
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import PAPER_RECOVERY
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
+from anatomy_bench.values.profile import Profile
+from anatomy_bench.values.record import Record
 from mutations import (
     APART,
     STEADY,
@@ -22,17 +33,6 @@ from mutations import (
     scores,
     unlike,
 )
-from mutations_of_scores import ABLATION, ANTI_LAYERS, by_layer, half_random, inverted
-
-from anatomy_bench.claim.claim import Need
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise, noise_seeds
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import Arm
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Validation
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import PAPER_RECOVERY
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
-from anatomy_bench.values.corpus import load_corpus
-from anatomy_bench.values.profile import Profile
-from anatomy_bench.values.record import Record
 
 NOISE, RECOVERY, GROWTH = Need("perturbation"), Need("recovery"), Need("growth")
 NOISE_ON_WIDE = Need("perturbation", corpus="wide", layers=ANTI_LAYERS)
@@ -277,7 +277,7 @@ def operations(factor: float) -> Measurements:
 def completing(right: int) -> tuple[str, ...]:
     """Completions of which so many make a sentence of the text."""
     prompts = grown().config.setup.prompts
-    known = [next(each for each in load_corpus("growth").sentences if each.startswith(prompt)) for prompt in prompts]
+    known = [next(each for each in growth_corpus().sentences if each.startswith(prompt)) for prompt in prompts]
     completions = [each.removeprefix(f"{prompt} ") for each, prompt in zip(known, prompts, strict=True)]
     return tuple(each if place < right else "astray" for place, each in enumerate(completions))
 

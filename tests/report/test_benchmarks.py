@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import tiny
 from ledgers import HOSTILE, ledger
-from test_report import assert_inert
+from pages import assert_inert
 
 import anatomy_bench
 from anatomy_bench import cli

@@ -244,11 +244,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from anatomy_bench.claim import Need
-from anatomy_bench.measurement import CorpusRecord, SubjectRecord
-from anatomy_bench.options import Options
-from anatomy_bench.run import Run
-from anatomy_bench.store import Store
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
+from anatomy_bench.run.options import Options
+from anatomy_bench.run.run import Run
+from anatomy_bench.run.store import Store
 
 store, trace = map(Path, sys.argv[1:])
 

@@ -1,30 +1,13 @@
 """Mutations of what the paper prints: what turns the verdict on each claim of its arithmetic."""
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mutations import INC, R, S
-
-from anatomy_bench import papers
 from anatomy_bench.claim.claim import VerdictWord
+from anatomy_bench.papers.anatomical_heterogeneity import published
+from mutations import INC, Changes, R, S
 
-Changes = Mapping[str, Any]
-"""New values, by their path of keys and positions, such as `ablation/layers/3/category`."""
-
-PRINTED = papers.load()
-
-
-def altered(changes: Changes) -> dict[str, Any]:
-    """The published numbers with some of them changed."""
-    data = copy.deepcopy(PRINTED)
-    for path, value in changes.items():
-        *parents, last = path.split("/")
-        place: Any = data
-        for key in parents:
-            place = place[int(key)] if isinstance(place, list) else place[key]
-        place[int(last) if isinstance(place, list) else last] = value
-    return data
+PRINTED = published.load()
 
 
 def percentages_of(baseline: float, digits: int) -> Changes:

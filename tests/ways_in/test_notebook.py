@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ledgers import hostile, ledger, subject
 from ledgers import measured as invented
-from test_report import Page
+from pages import Page
 
 import anatomy_bench
 from anatomy_bench.base.errors import UsageError

@@ -1,16 +1,19 @@
 """Manipulation claims on models where it is known what each strategy does to the loss."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy
 import tiny
+from ledgers import PROVENANCE
 from planted import DUMMIES, LAYERS, NO_NEIGHBOUR, gated_model, judge, unpredictable
 
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import VerdictWord
 from anatomy_bench.claim.conclusion import Conclusion, conclude
+from anatomy_bench.experiments.experiment import Setting
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import (
     PAPER_ANTI_LAYERS,
     PAPER_REDUNDANT,
@@ -42,7 +45,7 @@ OTHERS = [layer for layer in range(LAYERS) if layer not in (*PAPER_REDUNDANT, NO
 
 def words(model, folder: Path, **options):
     verdicts = judge(model, folder, *CLAIMS, **options)
-    found = {claim.partition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
+    found = {claim.rpartition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
     return found, conclude(FINDING, list(verdicts.values()))
 
 
@@ -231,22 +234,23 @@ def test_random_sets_are_interior_and_follow_the_seed(layer_count: int):
     assert interior_size(30) == 7
 
 
-def record_of(layers: int) -> SubjectRecord:
-    return SubjectRecord("x", "", "X", layers, 0, ("mlp.up_proj", "mlp.down_proj"), (), None, "")
+def setting_of(layers: int, seed: int = 0) -> Setting:
+    subject = SubjectRecord("x", "", "X", layers, 0, ("mlp.up_proj", "mlp.down_proj"), (), None, "")
+    return Setting(subject, None, replace(PROVENANCE, seed=seed))
 
 
 def test_given_layers_are_the_only_set():
     experiment = get_experiment("manipulation")
-    units = experiment.units(record_of(6), experiment.configure(Profile.QUICK, (3, 1, 3)), seed=0)
+    units = experiment.units(setting_of(6), experiment.configure(Profile.QUICK, (3, 1, 3)))
     assert {unit.touched for unit in units} == {(), (1, 3)}
     with pytest.raises(UsageError, match="no layer 6"):
-        experiment.units(record_of(6), experiment.configure(Profile.QUICK, (6,)), seed=0)
+        experiment.units(setting_of(6), experiment.configure(Profile.QUICK, (6,)))
 
 
 def test_the_seed_decides_random_sets_and_noises_and_nothing_else():
     experiment = get_experiment("manipulation")
     config = experiment.configure(Profile.PAPER, None)
-    first, again, other = (set(experiment.units(record_of(30), config, seed)) for seed in (0, 0, 1))
+    first, again, other = (set(experiment.units(setting_of(30, seed), config)) for seed in (0, 0, 1))
     assert first == again
     assert {unit.kind for unit in first - other} == {"noise", "skip_all", "scale"}
     assert {unit for unit in first & other if unit.kind == "noise"} == set()

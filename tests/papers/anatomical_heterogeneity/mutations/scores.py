@@ -7,6 +7,17 @@ from typing import Any
 
 import numpy as np
 from ledgers import measured
+
+from anatomy_bench.claim.claim import Need
+from anatomy_bench.engine.interventions import NeighbourAverage, Skip
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan import plan
+from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimates import (
+    REPLACING,
+    RISING_ALPHAS,
+    TOO_STRONG,
+)
+from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories, degradation_percent
+from anatomy_bench.values.profile import Profile
 from mutations import (
     LAYERS,
     SUBJECT,
@@ -23,17 +34,6 @@ from mutations import (
     scored,
     whatever_others_cost,
 )
-
-from anatomy_bench.claim.claim import Need
-from anatomy_bench.engine.interventions import NeighbourAverage, Skip
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan import plan
-from anatomy_bench.papers.anatomical_heterogeneity.findings.manipulation.estimates import (
-    REPLACING,
-    RISING_ALPHAS,
-    TOO_STRONG,
-)
-from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import categories, degradation_percent
-from anatomy_bench.values.profile import Profile
 
 ABLATION, MANIPULATION = Need("ablation"), Need("manipulation")
 ANTI_LAYERS = (14, 17)

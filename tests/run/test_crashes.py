@@ -16,7 +16,7 @@ CLAIM_TEST = "import pytest\n@pytest.mark.finding('delta-correlation')\ndef test
 # As if somebody pressed Ctrl-C when the first job has just been kept.
 INTERRUPTED = """
 import os, signal
-from anatomy_bench.store import Store
+from anatomy_bench.run.store import Store
 
 put = Store.put
 

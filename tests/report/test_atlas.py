@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ledgers import HOSTILE, hostile, ledger, renamed, with_data
-from test_report import Page, assert_inert
+from pages import Page, assert_inert
 
 from anatomy_bench import cli
 from anatomy_bench.claim.conclusion import Conclusion

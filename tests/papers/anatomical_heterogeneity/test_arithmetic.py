@@ -8,7 +8,7 @@ from anatomy_bench.claim.claim import Kind, Verdict, VerdictWord, judge
 from anatomy_bench.claim.conclusion import Conclusion, conclude
 from anatomy_bench.papers.anatomical_heterogeneity.findings.arithmetic import FINDING
 
-CLAIMS = {claim.id.removeprefix("arithmetic."): claim for claim in FINDING.claims}
+CLAIMS = {claim.id.rpartition(".")[2]: claim for claim in FINDING.claims}
 
 
 def verdict(name: str) -> Verdict:

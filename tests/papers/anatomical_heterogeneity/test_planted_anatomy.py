@@ -20,7 +20,7 @@ TABLE_1_NATS = np.log1p(np.array([degradation_percent()[layer] for layer in rang
 
 
 def words(verdicts):
-    return {claim.partition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
+    return {claim.rpartition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
 
 
 def test_where_layers_hurt_as_in_table_1_every_replication_is_supported(tmp_path: Path):

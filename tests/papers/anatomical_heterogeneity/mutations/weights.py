@@ -5,23 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from ledgers import COMPONENTS, measured
-from mutations import (
-    LAYERS,
-    STEADY,
-    SUBJECT,
-    WHATEVER,
-    Cost,
-    Measurements,
-    Mutation,
-    Planted,
-    Worlds,
-    cost_worlds,
-    costs,
-    frozen,
-    nats,
-    scores,
-    unlike,
-)
 
 from anatomy_bench.claim.claim import Need
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment import chosen_layers
@@ -42,6 +25,23 @@ from anatomy_bench.papers.anatomical_heterogeneity.findings.predictability.r2_pa
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import Record
+from mutations import (
+    LAYERS,
+    STEADY,
+    SUBJECT,
+    WHATEVER,
+    Cost,
+    Measurements,
+    Mutation,
+    Planted,
+    Worlds,
+    cost_worlds,
+    costs,
+    frozen,
+    nats,
+    scores,
+    unlike,
+)
 
 STRUCTURE, PREDICTABILITY = Need("structure"), Need("predictability")
 ENDS = (COMPONENTS[0], COMPONENTS[-1])

@@ -39,7 +39,7 @@ def pytest_unconfigure(config):
 # Writes down every unit that any process of a session puts into the store.
 NOTING_JOBS = """
 from pathlib import Path
-from anatomy_bench.store import Store
+from anatomy_bench.run.store import Store
 
 def pytest_configure(config):
     put = Store.put

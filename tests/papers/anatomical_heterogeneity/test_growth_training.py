@@ -20,12 +20,17 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule i
     Training,
     in_proportion,
 )
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import BEGIN, END, GrowthText, Vocabulary
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import (
+    BEGIN,
+    END,
+    GrowthText,
+    Vocabulary,
+    growth_corpus,
+)
 from anatomy_bench.registry import get_experiment
-from anatomy_bench.values.corpus import load_corpus
 from anatomy_bench.values.profile import Profile
 
-CORPUS = load_corpus("growth")
+CORPUS = growth_corpus()
 TINY = Setup(
     replace(ARCHITECTURE, width=16, heads=2), rows=4, window_tokens=12, held_out_share=0.2, weight_decay=0.01,
     gradient_norm=1.0, evaluate_every=3, prompts=growth_arms.prompts(), completion_tokens=3,

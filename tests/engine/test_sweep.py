@@ -1,15 +1,13 @@
 """The sweep scores what the plain loop scores, on every architecture, and leaves no trace."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 import tiny
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stacks import stack_of, subject_of, unchanged
 
 from anatomy_bench.engine import head, naive, sweep
 from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
@@ -24,7 +22,6 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.stra
 )
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import READINGS
-from anatomy_bench.subject import Subject
 
 # Both sides compute in float32, with sums in another order: one part in 10⁷ a rounding, and some hundred
 # roundings meet in a logit. The weakest effect of any intervention on these models is above 1 part in 100.
@@ -46,14 +43,6 @@ class BrokenError(Exception):
 
 def broken(*args: Any, **kwargs: Any) -> None:
     raise BrokenError
-
-
-def subject_of(architecture: str, attention: str = "eager", layers: int = 6) -> Subject:
-    return Subject(tiny.model(architecture, layers, attention), tiny.tokenizer(), name=architecture)
-
-
-def stack_of(architecture: str, attention: str = "eager", layers: int = 6) -> LayerStack:
-    return subject_of(architecture, attention, layers).stack
 
 
 def all_variants(stack: LayerStack) -> list[Intervention]:
@@ -85,21 +74,6 @@ def plain_scores(
 
 def approximately(scores: dict[Intervention, list[float]]) -> dict[Intervention, Any]:
     return {variant: pytest.approx(values, rel=ROUNDING) for variant, values in scores.items()}
-
-
-@contextmanager
-def unchanged(stack: LayerStack) -> Iterator[None]:
-    """Whatever happens inside: afterwards the same bits, the same forwards, no hooks."""
-    before = {name: tensor.clone() for name, tensor in stack.model.state_dict().items()}
-    try:
-        yield
-    finally:
-        after = stack.model.state_dict()
-        assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
-        for module in stack.model.modules():
-            assert "forward" not in vars(module)
-            assert not module._forward_hooks
-            assert not module._forward_pre_hooks
 
 
 @pytest.mark.parametrize(("architecture", "attention"), CASES)

@@ -27,7 +27,7 @@ S, R, INC = VerdictWord.SUPPORTED, VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE
 
 def judged(pattern: str, folder: Path, **sizes: int):
     verdicts = judge(woven_model(pattern, **sizes), folder, *CLAIMS)
-    words = {claim.partition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
+    words = {claim.rpartition(".")[2]: verdict.word for claim, verdict in verdicts.items()}
     return words, conclude(FINDING, list(verdicts.values()))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from ledgers import PROVENANCE
 
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Need, NotApplicable, Verdict, VerdictWord, judge
@@ -14,13 +15,14 @@ from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.experiments.scored import SentenceScores
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.layer_sets import PAPER_RECOVERY, recovery_layers
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine import batched
 from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery import table5
 from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery.budget import recovery_budget
 from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import degradation_percent
 from anatomy_bench.registry import all_claims, get_experiment, get_finding
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.run import Run
-from anatomy_bench.values.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
+from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import from_json, to_json
 
@@ -31,12 +33,11 @@ SENTENCES, TOKENS, BASELINE = 10, 20, 22.6
 WOBBLE = np.random.default_rng(0).standard_normal(SENTENCES)
 
 
-def setting(layers: int = 30, sentences: int = SENTENCES) -> Setting:
-    versions = Versions("0", "3", "2", "5", "2")
+def setting(layers: int = 30, sentences: int = SENTENCES, seed: int = 0) -> Setting:
     return Setting(
         SubjectRecord("x", "", "X", layers, 0, (), (), None, ""),
         CorpusRecord("ten", "", sentences, sentences * TOKENS, (TOKENS,) * sentences),
-        Provenance(0, "paper", "cpu", "", "float32", "eager", "", None, None, versions),
+        replace(PROVENANCE, seed=seed),
     )
 
 
@@ -67,7 +68,7 @@ def recovery(curve=paper_curve, profile: Profile = Profile.PAPER, spread: float 
     experiment, made = get_experiment("recovery"), setting(layers)
     config = replace(experiment.configure(profile, None), resamples=200, **changes)
     finished = {Intact(): INTACT}
-    for unit in experiment.units(made.subject, config, 0):
+    for unit in experiment.units(made, config):
         if isinstance(unit, RecoveryUnit):
             states = curve(unit.start.layer, config.steps, unit.start.deviations)
             # Sentences grow apart while a noised layer is trained: its change is not the same in all of them.
@@ -80,7 +81,7 @@ def recovery(curve=paper_curve, profile: Profile = Profile.PAPER, spread: float 
 def perturbation(perplexity, spread: float = 0.02, between: float = 0.02, layers: tuple[int, ...] | None = None):
     experiment, made = get_experiment("perturbation"), setting()
     config = replace(experiment.configure(Profile.PAPER, layers), resamples=200)
-    units = experiment.units(made.subject, config, 0)
+    units = experiment.units(made, config)
     finished = {
         unit: Finished(SentenceScores(nll(perplexity * np.exp(between * (-1) ** index), spread)), 0.1)
         for index, unit in enumerate(units)
@@ -92,7 +93,7 @@ def ablation(percents: dict[int, float], layers: int = 30):
     experiment, made = get_experiment("ablation"), setting(layers)
     config = experiment.configure(Profile.QUICK, None)
     finished = {Intact(): INTACT}
-    for unit in experiment.units(made.subject, config, 0)[1:]:
+    for unit in experiment.units(made, config)[1:]:
         damaged = BASELINE * (1 + percents.get(unit.layer, 20.0) / 100)
         finished[unit] = Finished(SentenceScores(nll(damaged)), 0.1)
     return experiment.assemble(made, config, finished)
@@ -233,7 +234,7 @@ def test_fewer_steps_than_the_papers_leave_open_what_more_would_do():
 
 
 def test_another_depth_is_asked_of_no_layer_by_number():
-    named = [claim.id.partition(".")[2] for claim in get_finding("recovery").claims if claim.applies(12)]
+    named = [claim.id.rpartition(".")[2] for claim in get_finding("recovery").claims if claim.applies(12)]
     assert len(named) == 11
     measured = recovery(lambda layer, steps, deviations: [99.0] * 50 + [BASELINE] * (steps - 49), layers=12)
     assert word("budget-saving", measured, layers=12) is S
@@ -263,15 +264,15 @@ def test_layers_that_the_model_lacks_are_refused():
     for name in ("recovery", "perturbation"):
         experiment = get_experiment(name)
         with pytest.raises(UsageError, match="no layer 6"):
-            experiment.units(setting(6).subject, experiment.configure(Profile.QUICK, (6,)), 0)
+            experiment.units(setting(6), experiment.configure(Profile.QUICK, (6,)))
 
 
 def test_the_first_noises_are_the_same_in_both_experiments_and_profiles():
-    made = setting().subject
+    made = setting(seed=5)
     noised, trained = get_experiment("perturbation"), get_experiment("recovery")
-    scored = set(noised.units(made, noised.configure(Profile.QUICK, None), 5))
+    scored = set(noised.units(made, noised.configure(Profile.QUICK, None)))
     for profile in Profile:
-        units = trained.units(made, trained.configure(profile, None), 5)
+        units = trained.units(made, trained.configure(profile, None))
         assert {unit.start for unit in units[1:] if unit.start.deviations} <= scored
 
 
@@ -290,25 +291,22 @@ def few_steps(monkeypatch: pytest.MonkeyPatch):
 def test_a_killed_run_goes_on_with_the_loops_it_has_not_finished(tmp_path: Path, few_steps, monkeypatch):
     options = Options(model=str(tiny.save(tmp_path, tiny.model("opt", layers=3))), device="cpu", allow_untrained=True)
     loops: list[int] = []
-    run = Run(options)
-    recover = run.subject.recover
+    recover = batched.recover
 
     def killed_in_the_second(*args, **others):
         if len(loops) == 1:
             raise KeyboardInterrupt
-        loops.append(len(args[2]))
+        loops.append(len(args[3]))
         return recover(*args, **others)
 
-    monkeypatch.setattr(run.subject, "recover", killed_in_the_second)
+    monkeypatch.setattr(batched, "recover", killed_in_the_second)
     with pytest.raises(KeyboardInterrupt):
-        run.measure(Need("recovery"))
-    again = Run(options)
+        Run(options).measure(Need("recovery"))
     resumed: list[int] = []
-    recover_again = again.subject.recover
     monkeypatch.setattr(
-        again.subject, "recover", lambda *args, **others: resumed.append(len(args[2])) or recover_again(*args, **others)
+        batched, "recover", lambda *args, **others: resumed.append(len(args[3])) or recover(*args, **others)
     )
-    measured = again.measure(Need("recovery"))
+    measured = Run(options).measure(Need("recovery"))
     assert (loops, resumed) == ([2], [2, 2])
     assert len(measured.recoveries) == 6
     assert from_json(type(measured), to_json(measured)) == measured
