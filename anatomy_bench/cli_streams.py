@@ -6,7 +6,7 @@ import warnings
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO, cast
 
-from anatomy_bench.base.errors import AnatomyError, DamagedUnitWarning
+from anatomy_bench.base.errors import AnatomyError, AnatomyWarning
 
 
 def show_warning(  # noqa: PLR0917 (as Python calls it)
@@ -18,7 +18,7 @@ def show_warning(  # noqa: PLR0917 (as Python calls it)
     line: str | None = None,
 ) -> None:
     """Our own warnings in one line; others as Python shows them."""
-    if issubclass(category, DamagedUnitWarning):
+    if issubclass(category, AnatomyWarning):
         print(f"anatomy-bench: warning: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)

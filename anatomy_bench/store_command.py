@@ -1,4 +1,4 @@
-"""`anatomy-bench store`: what finished units there are, whether they are whole, and which to remove."""
+"""`anatomy-bench store`: list, verify and prune finished units."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _DAY_SECONDS = 86_400
 _SHOWN_DIGITS = 12
-"""Of a digest: enough to tell models apart, and what `--subject` takes."""
+"""Characters shown of a digest: enough to distinguish models, and accepted by `--subject`."""
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what would be removed, remove nothing")]
 
@@ -29,7 +29,7 @@ def store(context: typer.Context) -> None:
 
 @app.command(name="list")
 def list_(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
-    """List what the store holds, by experiment and subject."""
+    """List what is in the store, by experiment and subject."""
     from anatomy_bench.run.inventory import take_inventory
     from anatomy_bench.values.record import to_json
 
@@ -50,23 +50,24 @@ def verify() -> None:
     models, bad_models = verify_conversions(converted_folder())
     for path in (*damaged, *bad_models):
         print(f"anatomy-bench: warning: damaged, set aside as {path}", file=sys.stderr)
-    told = f"; {len(damaged)} damaged, set aside: the next run measures them again" if damaged else ""
-    typer.echo(f"{_counted(whole, 'file')} as stored{told}")
+    others = f"; {len(damaged)} damaged, set aside: the next run measures them again" if damaged else ""
+    typer.echo(f"{_counted(whole, 'file')} as stored{others}")
     if models or bad_models:
-        told = f"; {len(bad_models)} damaged, set aside: the next run converts again" if bad_models else ""
-        typer.echo(f"{_counted(models, 'converted model')} as written{told}")
+        others = f"; {len(bad_models)} damaged, set aside: the next run converts again" if bad_models else ""
+        typer.echo(f"{_counted(models, 'converted model')} as written{others}")
 
 
 @app.command()
 def prune(
     outdated: Annotated[
-        bool, typer.Option("--outdated", help="of sources or libraries that have changed since; converted models too")
+        bool, typer.Option("--outdated", help="measured or converted by sources or libraries that have changed since")
     ] = False,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", min=0, metavar="DAYS", help="measured more days ago")
+        float | None, typer.Option("--older-than", min=0, metavar="DAYS", help="measured more than this many days ago")
     ] = None,
     subject: Annotated[
-        str | None, typer.Option("--subject", metavar="DIGEST", help="of the model whose digest begins so")
+        str | None,
+        typer.Option("--subject", metavar="DIGEST", help="measured on the model whose digest begins like this"),
     ] = None,
     rubbish: Annotated[
         bool, typer.Option("--rubbish", help="what was set aside as damaged, and what killed runs have left unfinished")
@@ -89,8 +90,8 @@ def prune(
             by_experiment[job.key["experiment"]] = by_experiment.get(job.key["experiment"], 0) + job.units
         of = ", ".join(f"{count} of {experiment}" for experiment, count in sorted(by_experiment.items()))
         size = _size_text(sum(job.bytes for job in jobs))
-        told = f" ({of}), {size}" if jobs else ""
-        typer.echo(f"{verb} {_counted(sum(by_experiment.values()), 'unit')}{told}")
+        details = f" ({of}), {size}" if jobs else ""
+        typer.echo(f"{verb} {_counted(sum(by_experiment.values()), 'unit')}{details}")
     if selected == Selection(outdated=True, older_than_days=older_than):
         _prune_conversions(verb, older_than, dry_run=dry_run)
     if rubbish:
@@ -137,18 +138,21 @@ def _inventory_lines(inventory: "Inventory") -> list[str]:
     headers = ("experiment", "subject", "device", "dtype", "units", "size", "measured", "code")
     rows = [
         (
-            each.experiment,
-            each.subject[:_SHOWN_DIGITS],
-            each.device,
-            each.dtype,
-            str(each.units),
-            _size_text(each.bytes),
-            _age_text(each),
-            "outdated" if each.outdated else "current",
+            holding.experiment,
+            holding.subject[:_SHOWN_DIGITS],
+            holding.device,
+            holding.dtype,
+            str(holding.units),
+            _size_text(holding.bytes),
+            _age_text(holding),
+            "outdated" if holding.outdated else "current",
         )
-        for each in inventory.holdings
+        for holding in inventory.holdings
     ]
-    units, size = sum(each.units for each in inventory.holdings), sum(each.bytes for each in inventory.holdings)
+    units, size = (
+        sum(holding.units for holding in inventory.holdings),
+        sum(holding.bytes for holding in inventory.holdings),
+    )
     lines = [f"{inventory.folder}: {_counted(units, 'unit')}, {_size_text(size)}"]
     if rows:
         lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left",) * 4 + ("right",) * 2), "", *lines]

@@ -17,7 +17,7 @@ _AS_OPEN_AS_ALLOWED = 0o666
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = _AS_OPEN_AS_ALLOWED, follow_link: bool = True) -> None:
-    """Write, flush to disk and rename, so that a kill leaves the old file or the new one.
+    """Write, flush to disk and rename, so that a kill leaves either the old file or the new one.
 
     A file that is replaced hands on who may read and write it. A device, a pipe or an open descriptor such as
     `/dev/stdout` is written to as it was opened, never replaced.
@@ -55,10 +55,10 @@ def write_atomically(path: Path, content: bytes, *, mode: int = _AS_OPEN_AS_ALLO
 
 
 def check_file(path: Path) -> None:
-    """Find out before hours of work whether a file could be written; leave nothing behind.
+    """Check, before hours of work, that a file can be written; leave nothing behind.
 
     Raises:
-        UsageError: it could not.
+        UsageError: it cannot.
     """
     try:
         if path.is_dir():
@@ -70,13 +70,13 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Find out whether files could be written into a folder, which need not exist yet; leave nothing behind.
+    """Check that files can be written into a folder, which need not exist yet; leave nothing behind.
 
     Raises:
-        UsageError: they could not.
+        UsageError: they cannot.
     """
     try:
-        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+        existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:

@@ -15,7 +15,7 @@ _OWNER_ONLY = 0o700
 
 
 def cache_folder() -> Path:
-    """The user's cache of converted models and finished measurements; made now, for nobody else, if it is not there.
+    """The user's cache of converted models and finished measurements; if missing, created for this user only.
 
     Raises:
         UsageError: it cannot be made, or others could have filled it: what it holds is believed.

@@ -78,11 +78,12 @@ class JudgedObject:
         """In words, why a record of this holds nothing of the other; nothing if it does."""
         if self.digest != now.digest:
             precision = f" in {now.precision}" if now.precision else ""
-            return f"is of digest {self.digest[:12]}, {now.name}{precision} has {now.digest[:12]}"
+            digests = f"digest {self.digest[:12]}; {now.name}{precision} has {now.digest[:12]}"
+            return f"was recorded for other weights ({digests})"
         if (self.precision or _USUAL) != (now.precision or _USUAL):
-            return f"is of {self.precision or _USUAL}, this run is in {now.precision or _USUAL}"
+            return f"was recorded in {self.precision or _USUAL}, and this run is in {now.precision or _USUAL}"
         if self.corpus != now.corpus:
-            return f"is of {_text(self.corpus)}, this run scores {_text(now.corpus)}"
+            return f"was recorded on {_text(self.corpus)}, and this run scores {_text(now.corpus)}"
         return ""
 
 
@@ -143,8 +144,21 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
         raise UsageError(f"expected verdicts {path} are malformed: {str(error).splitlines()[0]}") from None
     unknown = sorted({claim for table in words.values() for claim in table} - set(claims))
     if unknown:
-        raise UsageError(f"expected verdicts {path}: there is no claim {unknown[0]!r}; remove it or record again")
+        raise UsageError(f"expected verdicts {path}: {_about_unknown(unknown[0], claims)}")
     return expected
+
+
+def _about_unknown(claim: str, claims: Collection[str]) -> str:
+    name = _name_now(claim, claims)
+    if name is None:
+        return f"there is no claim {claim!r}; remove it or record again"
+    return f"claim {claim!r} is now {name!r}; --record-expected renames it"
+
+
+def _name_now(old: str, claims: Collection[str]) -> str | None:
+    """The id of a claim that was recorded without its paper's id, if only one paper has such a claim."""
+    names = [claim for claim in claims if claim.endswith(f".{old}")]
+    return names[0] if len(names) == 1 else None
 
 
 def _table_name(name: str) -> str:
@@ -168,7 +182,7 @@ def check_digest(expected: ExpectedVerdicts, judged: JudgedObject, path: Path) -
             f"expected verdicts {path} are of {then.name} at commit {then.commit}, which now is {judged.commit} with "
             f"other weights; give --revision {then.commit}, or record anew with --record-expected --expected FILE"
         )
-    raise UsageError(f"the record {path} {difference}; give one of its own with --record-expected --expected FILE")
+    raise UsageError(f"{path} {difference}; give one of its own with --record-expected --expected FILE")
 
 
 def check_replaceable(path: Path, judged: JudgedObject) -> None:
@@ -194,8 +208,7 @@ def check_replaceable(path: Path, judged: JudgedObject) -> None:
     difference = "" if is_paper else then.difference(judged)
     if difference:
         raise UsageError(
-            f"the record {path} {difference}; it is not replaced: "
-            "give --expected FILE for a record beside it, or remove it"
+            f"{path} {difference}; it is not replaced: give --expected FILE for a record beside it, or remove it"
         )
 
 
@@ -207,6 +220,8 @@ def record_expected(
     path: Path, judged: JudgedObject, table: str, claims: Mapping[str, Claim], verdicts: Mapping[str, Verdict]
 ) -> None:
     """Record a run's verdicts; the rest of the file is kept if it is about the same thing.
+
+    Claims that were recorded without their paper's id get the one that they have now.
 
     Args:
         path: the file.
@@ -220,6 +235,8 @@ def record_expected(
     """
     check_replaceable(path, judged)
     document = _document(path, judged)
+    for name, recorded in list(document["verdicts"].items()):
+        document["verdicts"][name] = _renamed(recorded, claims)
     words = document["verdicts"].setdefault(table, tomlkit.table())
     for stale in [claim for claim in words if claim not in claims]:
         del words[stale]
@@ -228,6 +245,19 @@ def record_expected(
         word.comment(_comment(claims[claim_id], verdict))
         words[claim_id] = word
     write_atomically(path, tomlkit.dumps(document).encode())
+
+
+def _renamed(words: Any, claims: Collection[str]) -> Any:
+    """A table with the ids that its claims have now, in the same order and with the same comments."""
+    renamed = tomlkit.table()
+    for key, item in words.value.body:
+        if key is None:  # a comment on a line of its own
+            renamed.add(item)
+            continue
+        name = key.key if key.key in claims else _name_now(key.key, claims) or key.key
+        if name == key.key or name not in words:
+            renamed.add(name, item)
+    return renamed
 
 
 def _comment(claim: Claim, verdict: Verdict) -> str:

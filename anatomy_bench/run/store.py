@@ -1,8 +1,8 @@
-"""Finished jobs, kept the moment they are done.
+"""The store: finished jobs, written as soon as they are done.
 
-Every job, which is one unit of work or several that are measured together, is a file of its
-own, named by a digest of everything that determines its results, to the last bit. A run that
-is killed loses at most the job it was at; the next one goes on.
+A job is one unit of work, or several that are measured together. Each is a separate file, named by a digest of
+everything that determines its results to the last bit. A run that is killed loses at most the job it was doing;
+the next run continues after it.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
 LOCKS = "locks"
-"""Folder of the files that processes hold while they are at a job."""
+"""Folder of the files that processes lock while they do a job."""
 
 DAMAGED = ".damaged"
-"""Suffix of files that were not what was stored."""
+"""Suffix of files whose content was damaged."""
 
 _FILE_MODE = 0o644
 """Of a job's file, before the umask; its folder lets nobody else in."""
@@ -37,7 +37,7 @@ class StoredJob(Record):
 
     Attributes:
         key: everything that determines the results.
-        sha256: of the results and the seconds.
+        sha256: checksum of the results and the seconds.
         results: of each unit.
         seconds: that each unit took.
     """
@@ -49,19 +49,19 @@ class StoredJob(Record):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the results are those that were stored."""
+        """Whether the results match their checksum."""
         return self.sha256 == _digest([self.results, self.seconds])
 
     def finished(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...]:
-        """The units, if they are those of that key.
+        """The results of the units, if they are those of that key.
 
         Raises:
-            ValueError: they are others, or were altered.
+            ValueError: they belong to another key, or were altered.
         """
         if self.key != key or not self.is_whole:
             raise ValueError("not the job that was asked for, or altered")
         read = (from_data(result_type, result) for result in self.results)
-        return tuple(Finished(*each) for each in zip(read, self.seconds, strict=True))
+        return tuple(Finished(*pair) for pair in zip(read, self.seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class Store:
 
     @contextmanager
     def claimed(self, key: dict[str, Any], *, wait: bool) -> Iterator[bool]:
-        """Let one process at a time do a job; whoever comes later finds it in the store.
+        """Lock a job, so that only one process at a time does it; the others then find it in the store.
 
         Args:
             key: of the job.
-            wait: a while for another process that is at it; whoever calls looks then whether the job is there by now.
+            wait: wait some seconds for another process that is doing the job; by then it may be in the store.
 
         Yields:
-            Whether the job is this process' to do.
+            Whether this process has the lock.
 
         Raises:
             UsageError: the store cannot be written to, or others could have filled it.
@@ -121,18 +121,18 @@ class Store:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
         except ValueError:  # not a file, not JSON, not of this form, or not what the checksum says
             aside = set_aside(path)
-            told = f"what was stored was damaged, set aside as {aside}; measuring again"
-            warnings.warn(told, DamagedUnitWarning, stacklevel=2)
+            message = f"a stored result was damaged, set aside as {aside}; measuring again"
+            warnings.warn(message, DamagedUnitWarning, stacklevel=2)
             return None
 
     def put(self, key: dict[str, Any], finished: Sequence[Finished]) -> None:
-        """Keep the units of a finished job.
+        """Store the results of a finished job.
 
         Raises:
             UsageError: the store cannot be written to, or others could have filled it.
         """
-        results = tuple(to_data(each.result) for each in finished)
-        seconds = tuple(each.seconds for each in finished)
+        results = tuple(to_data(done.result) for done in finished)
+        seconds = tuple(done.seconds for done in finished)
         stored = StoredJob(key, _digest([results, seconds]), results, seconds)
         path = self._path(key)
         try:
@@ -149,13 +149,13 @@ class Store:
 
 
 def file_of(key: dict[str, Any]) -> Path:
-    """Where in the store the job of that key is."""
+    """The path in the store of the job with that key."""
     digest = _digest(key)
     return Path(str(key["experiment"]), digest[:2], f"{digest}.json")
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that it is told of once and can still be looked at.
+    """Rename a damaged file, so that it is reported only once and can still be examined.
 
     Raises:
         UsageError: the store cannot be written to.

@@ -27,8 +27,8 @@ _LINK = "model.gguf"
 def converted(gguf_file: Path) -> Path:
     """The folder with the file's weights as float32 safetensors, converted now if it is not there, whole.
 
-    Dequantising takes some twenty seconds; the copy loads in about one. Every file of it is checked against its digest
-    each time. Other processes that want the same file wait for the one that converts it.
+    Dequantising takes some twenty seconds; loading the copy takes about one. Every file of it is checked against its
+    digest each time. Other processes that need the same file wait for the one that converts it.
 
     Raises:
         UsageError: the packages that read GGUF files are not installed, or the cache cannot be written to.
@@ -87,7 +87,7 @@ def _convert(gguf_file: Path, folder: Path) -> None:
     alone.mkdir()
     link = alone.absolute() / _LINK
     link.symlink_to(gguf_file.absolute())
-    # The reader draws its bar whatever the library's settings: seen on a terminal, dropped elsewhere.
+    # The reader draws its bar whatever the library's settings: shown on a terminal, dropped elsewhere.
     shown = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
     try:
         model: Any
@@ -96,12 +96,12 @@ def _convert(gguf_file: Path, folder: Path) -> None:
                 alone, gguf_file=str(link), dtype=torch.float32, trust_remote_code=False, output_loading_info=True
             )
             tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file=str(link), trust_remote_code=False)
-    except Exception as error:  # whatever the reader trips over, the file is what is wrong
+    except Exception as error:  # whatever error the reader raises, the cause is the file
         told = _first_line(error).replace(str(link), gguf_file.name)
         raise UnfitModelError(f"cannot read {gguf_file} as a language model: {told}") from error
     if info["missing_keys"] or info["mismatched_keys"]:
         raise UnfitModelError(f"{gguf_file} lacks weights: {', '.join(sorted(map(str, info['missing_keys'])))[:200]}")
-    # The weights are plain float32 by now; the quantiser's mark would forbid saving them.
+    # The weights are plain float32 now; the quantiser's mark in the config would prevent saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
