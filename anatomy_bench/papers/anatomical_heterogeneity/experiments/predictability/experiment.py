@@ -7,7 +7,7 @@ The paper does not say exactly what it regresses, nor which layers it replaces. 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from anatomy_bench.experiments.scored import (
     scored_header,
     scores_of,
 )
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.choice import Choice, chosen_layers
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
     ComponentPredictability,
@@ -48,9 +49,6 @@ from anatomy_bench.values.statistics import Floats, PairedBootstrap
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
-
-Choice = Literal["spread", "together", "single"]
-"""Which layers are replaced: evenly spread over those that can be, neighbours in the middle, or a single one."""
 
 
 @dataclass(frozen=True)
@@ -170,15 +168,6 @@ def _layers_text(replacement: Replacement) -> str:
     if len(replacement.layers) == 1:
         return f"L{replacement.layers[0]} put back"
     return f"{len(replacement.layers)} layers put back, {replacement.choice}"
-
-
-def chosen_layers(layer_count: int, count: int, choice: Choice) -> tuple[int, ...]:
-    """That many of the layers that can be predicted, 2 to N − 1."""
-    eligible = layer_count - FIRST_TARGET
-    if choice == "spread":  # the middles of that many equal parts
-        return tuple(FIRST_TARGET + (2 * part + 1) * eligible // (2 * count) for part in range(count))
-    first = FIRST_TARGET + (eligible - count + 1) // 2
-    return tuple(range(first, first + count))
 
 
 def planned_replacements(layer_count: int, config: PredictabilityConfig) -> list[tuple[Choice, Predicted]]:
