@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.engine.interventions import Intact, Intervention
 from anatomy_bench.engine.limits import VARIANTS_PER_WALK
-from anatomy_bench.experiments.experiment import Finished, Profile, Setting
+from anatomy_bench.experiments.experiment import Finished, Setting
 from anatomy_bench.experiments.scored import (
     ScoredExperiment,
     ScoredMeasurement,
@@ -16,6 +16,7 @@ from anatomy_bench.experiments.scored import (
     scores_of,
 )
 from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
