@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 import pytest
 
 import anatomy_bench
+from anatomy_bench.registry import experiment_names
+from anatomy_bench.run.provenance import code_digest
 
 ROOT = Path(anatomy_bench.__file__).parents[1]
 TOY = ROOT / "examples" / "toy_paper"
@@ -23,6 +25,13 @@ COMMAND = "import sys; sys.argv[0] = 'anatomy-bench'; from anatomy_bench.cli imp
 FINDING = "Layers need no norms of their own"
 PAPER = "Do Layers Need Norms of Their Own?"
 CLAIMS = ("toy.borrowed-norms.harmless", "toy.borrowed-norms.matrices")
+SOURCES = """
+import json
+from anatomy_bench.registry import experiment_names
+from anatomy_bench.run.provenance import code_digest, measuring_sources
+digests = {name: code_digest(name) for name in experiment_names()}
+print(json.dumps([digests, sorted(measuring_sources("borrowed_norms"))]))
+"""
 EDITED = ("anatomy_bench", "claims", "docs", "examples", "pyproject.toml", "conftest.py")
 """Of this repository: what a second paper could be thought to need an entry in."""
 
@@ -102,6 +111,16 @@ def test_its_claims_are_listed_under_its_paper(installed: Installed):
     assert all(each in told for each in (PAPER, FINDING, *CLAIMS))
     assert "anatomical-heterogeneity.anti-layers.l14" in told
     assert "anatomical-heterogeneity" not in installed.anatomy_bench("claims", "--paper", "toy")
+
+
+def test_its_own_sources_decide_its_results_and_no_others(installed: Installed):
+    digests, sources = json.loads(installed.run("-c", SOURCES))
+    own = digests.pop("borrowed_norms")
+    assert digests == {name: code_digest(name) for name in experiment_names()}
+    assert own not in digests.values()
+    folder = "toy_paper.experiments.borrowed_norms"
+    assert {f"{folder}/borrow.py", f"{folder}/experiment.py", "anatomy_bench.engine/sweep.py"} <= set(sources)
+    assert not [each for each in sources if "findings" in each or "figures" in each]
 
 
 def test_its_experiment_is_measured(installed: Installed, on_model: tuple[str, ...]):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imports import imports, modules
 
 import anatomy_bench
 from anatomy_bench.claim.claim import Need
@@ -21,7 +22,7 @@ from anatomy_bench.values.measurement import Provenance, SubjectRecord, Versions
 
 PACKAGE = Path(anatomy_bench.__file__).parent
 HERE = Path(__file__).parent
-TEXT_ONLY = "anatomy_bench.base"
+TEXT_ONLY = PACKAGE / "base"
 """A room that jobs import and that decides no result (`test_base_has_nothing_to_compute_with`)."""
 
 Loaded = Mapping[str, Any]
@@ -39,21 +40,21 @@ def loaded(tiny_folder: Path) -> Loaded:
 
 def depended_on(found: Loaded) -> list[Path]:
     """Files that decide what the jobs of an experiment result in."""
-    modules = {name: Path(file) for name, file in found["modules"].items()}
-    deciding = [
-        file
-        for name, file in modules.items()
-        if name.rpartition(".")[0] != TEXT_ONLY and name != TEXT_ONLY and not imports_nothing(file)
-    ]
-    return deciding + [Path(file) for file in found["data"]]
+    files = [Path(file) for file in found["modules"].values()]
+    return [file for file in files if decides(file)] + [Path(file) for file in found["data"]]
 
 
-def imports_nothing(file: Path) -> bool:
+def decides(file: Path) -> bool:
+    """Whether a module could have a part in a result."""
+    return file.parent != TEXT_ONLY and not is_bare(file)
+
+
+def is_bare(file: Path) -> bool:
     """Whether a package's own file has nothing that runs but names between underscores, such as `__version__`."""
-    return file.name == "__init__.py" and all(map(_is_bare, ast.parse(file.read_text(encoding="utf-8")).body))
+    return file.name == "__init__.py" and all(map(_runs_nothing, ast.parse(file.read_text(encoding="utf-8")).body))
 
 
-def _is_bare(node: ast.stmt) -> bool:
+def _runs_nothing(node: ast.stmt) -> bool:
     if isinstance(node, ast.FunctionDef):
         return node.name.startswith("__")
     if isinstance(node, ast.Assign):
@@ -81,16 +82,29 @@ def test_every_file_that_a_job_loads_or_reads_changes_the_digest(loaded: Loaded,
     assert forgotten == []
 
 
+@pytest.mark.parametrize("experiment", experiment_names())
+def test_nothing_that_a_source_imports_is_missing_from_the_digest(experiment: str):
+    """Also what only another model, or another device, would have made the jobs load."""
+    files, covered = modules(), set(measuring_sources(experiment).values())
+    missing = [
+        str(each)
+        for each in imports()
+        if each.is_own and not each.for_types and files[each.by] in covered
+        if files[each.of] not in covered and decides(files[each.of])
+    ]
+    assert missing == []
+
+
 def test_base_has_nothing_to_compute_with():
     """Why `base` is left out of the digest: with the standard library, rich and platformdirs nothing is measured."""
     allowed = {*sys.stdlib_module_names, "rich", "platformdirs", "anatomy_bench"} - {"random", "statistics"}
-    for file in (PACKAGE / "base").glob("*.py"):
+    for file in TEXT_ONLY.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            modules = [each.name for each in node.names] if isinstance(node, ast.Import) else []
-            modules += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-            for module in modules:
+            named = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            named += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for module in named:
                 assert module.partition(".")[0] in allowed, file
-                assert not module.startswith("anatomy_bench") or module.startswith(TEXT_ONLY), file
+                assert not module.startswith("anatomy_bench") or module.startswith("anatomy_bench.base"), file
 
 
 def test_another_seed_of_the_generators_outdates_the_structure():
