@@ -84,7 +84,7 @@ def intervention_from_data(data: Mapping[str, Any]) -> Intervention:
     Raises:
         ValueError: no such kind is registered, or the fields do not fit it.
     """
-    kind = data.get("kind")
+    kind = str(data.get("kind"))
     if kind not in _KINDS:
         raise ValueError(f"no kind of intervention {kind!r}; there are: {', '.join(sorted(_KINDS))}")
     found: Any = from_data(_KINDS[kind], data)

@@ -92,12 +92,12 @@ def _profile(model: Model) -> Profile | None:
 
 
 def _published(atlas: Atlas) -> dict[float, float]:
-    """The published profile by relative depth, if a finding of a paper that has one is shown."""
+    """A published profile by relative depth: of the first paper shown that has an ablation of its own."""
     known = all_papers()
     for paper in dict.fromkeys(row.finding.paper for row in atlas.findings if row.finding.paper in known):
         numbers = known[paper].published
-        if "ablation" in numbers:
-            count = numbers["ablation"]["layer_count"]
+        count = numbers.get("ablation", {}).get("layer_count")
+        if count is not None:
             found = published_degradation(numbers, count)
             return {relative_depth(layer, count): percent for layer, percent in found.items()}
     return {}
