@@ -12,7 +12,14 @@ from anatomy_bench.claim.claim import Need, judge
 from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.experiments.scored import SentenceScores
-from anatomy_bench.registry import Paper, all_findings, all_papers, get_experiment
+from anatomy_bench.registry import (
+    Paper,
+    all_papers,
+    experiment_names,
+    experiment_package,
+    get_experiment,
+    selected_findings,
+)
 from anatomy_bench.run.ledger import KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.run.numerical_error import Assembled
 from anatomy_bench.run.options import Options
@@ -77,6 +84,11 @@ def own_papers() -> dict[str, Paper]:
     return {name: paper for parent, _, name, paper in rooms if parent == "anatomy_bench.papers"}
 
 
+def own_experiments() -> list[str]:
+    """The experiments of the package itself: the core's and its papers'."""
+    return [name for name in experiment_names() if experiment_package(name).startswith("anatomy_bench.")]
+
+
 def invented(unit: Any, layers: int = 30) -> Record:
     """A result of a unit, of a model of so many layers."""
     return inventors()[type(unit)](unit, layers) if type(unit) in inventors() else score(unit)
@@ -117,16 +129,17 @@ def _earlier(need: Need, of: SubjectRecord, profile: Profile) -> Any:
 
 @cache
 def ledger(layers: int = 30, profile: Profile = Profile.QUICK) -> Ledger:
-    """Every claim, judged on an invented model."""
+    """Every claim of the package's own papers, judged on an invented model."""
     made, verdicts = {}, {}
-    for finding in all_findings():
+    findings = selected_findings(papers=[paper.id for paper in own_papers().values()])
+    for finding in findings:
         for claim in finding.claims:
             applies = not claim.runs_model or claim.applies(layers) is None
             for need in claim.needs if applies else ():
                 made[need] = made.get(need) or measured(need, subject(layers), profile)
             needs = [made[need] for need in claim.needs] if applies else []
             verdicts[claim.id] = judge(claim, layers if claim.runs_model else None, needs)
-    return make_ledger(all_findings(), verdicts, made, Options(model="invented"))
+    return make_ledger(findings, verdicts, made, Options(model="invented"))
 
 
 def with_data(of: Ledger, experiment: str, change: Callable[[dict[str, Any]], None]) -> Ledger:
