@@ -30,6 +30,9 @@ def test_{finding.replace("-", "_")}(claim, uphold):
 # Without plugins and rewriting that play no part here: every worker would pay for them anew.
 LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:benchmark", "--assert=plain")
 
+SHORT_NAMES = "from anatomy_bench.pytest_plugin import add_short_options as pytest_addoption\n"
+"""The `conftest.py` of a repository of claims."""
+
 RunClaims = Callable[..., pytest.RunResult]
 
 
@@ -54,6 +57,7 @@ def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_claims(pytester: pytest.Pytester, learnt: Path) -> RunClaims:
     """Run a file of claims in an empty folder; in this process unless told otherwise."""
     pytester.makepyfile(test_claims=CLAIM_TESTS)
+    pytester.makeconftest(SHORT_NAMES)
 
     def run(*arguments: Any, in_process: bool = True, model: Any = learnt, allow: bool = True) -> pytest.RunResult:
         options = [*LEAN, "--device", "cpu", "--model", str(model), *map(str, arguments)]

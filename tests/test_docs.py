@@ -26,10 +26,25 @@ def test_generated_pages_are_up_to_date(path: Path, text: str):
     assert path.read_text(encoding="utf-8") == text, "run python docs/generate.py"
 
 
-@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name)
+def test_no_schema_is_left_of_an_experiment_that_is_gone():
+    written = {path for path in generated() if path.parent.name == "schema"}
+    assert set((ROOT / "docs" / "schema").iterdir()) == written
+
+
+PAGES = [page for folder in (".", "docs", "anatomy_bench/papers/*") for page in ROOT.glob(f"{folder}/*.md")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(path: Path):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_the_worked_example_quotes_the_files_that_it_names():
+    page = (ROOT / "docs" / "adding-a-paper.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"\]\(\.\./(examples/[^)]+)\):\n\n```\w+\n(.*?)```", page, flags=re.DOTALL)
+    assert len(quoted) == page.count("```python") + page.count("```toml")
+    assert [path for path, block in quoted if block not in (ROOT / path).read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "claims" / "expected").glob("*.toml")), ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""Importance of layers of many models over each other, at relative depth."""
+"""Importance of the layers of many models in one figure, at relative depth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from anatomy_bench.values.quantities import interval_text, quantity
 
 _PANELS = (("neighbour_average", "averaged away, as in the paper"), ("skip", "skipped"))
 _LINES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
-"""Together with seven colours, 21 models that look apart."""
+"""Three of them, with seven colours, make 21 models look different."""
 _LEGEND_COLUMNS = 2
-"""Names of quantised files are long: a third column would be cut off at the page's edge."""
+"""Names of quantised files are long, and a third column would be cut off at the page's edge."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Profile:
         label: of the model.
         layer_count: of the model.
         layers: those measured.
-        percent: rise of perplexity by kind of ablation, one a layer.
-        intervals: of these.
+        percent: rise of perplexity by kind of ablation, one value for each layer.
+        intervals: of these values.
     """
 
     label: str
@@ -40,12 +40,12 @@ class Profile:
 
     @property
     def depths(self) -> list[float]:
-        """0 is the first layer, 1 the last."""
+        """Relative depth of each layer: 0 is the first, 1 the last."""
         return [relative_depth(layer, self.layer_count) for layer in self.layers]
 
 
 def relative_depth(layer: int, layer_count: int) -> float:
-    """Where a layer stands: 0 for the first, 1 for the last."""
+    """Relative depth of a layer: 0 for the first, 1 for the last."""
     return layer / (layer_count - 1)
 
 
@@ -81,18 +81,18 @@ def _profile(model: Model) -> Profile | None:
     measured = model.ledger.measurement(Need("ablation"))
     if not isinstance(measured, AblationMeasurement) or not measured.layers:
         return None
-    variants = {name: [each.variants[name] for each in measured.layers] for name, _ in _PANELS}
+    variants = {name: [layer.variants[name] for layer in measured.layers] for name, _ in _PANELS}
     return Profile(
         model.label,
         measured.subject.layers,
-        [each.layer for each in measured.layers],
-        {name: [each.degradation_percent for each in found] for name, found in variants.items()},
-        {name: [each.interval95_percent for each in found] for name, found in variants.items()},
+        [layer.layer for layer in measured.layers],
+        {name: [variant.degradation_percent for variant in found] for name, found in variants.items()},
+        {name: [variant.interval95_percent for variant in found] for name, found in variants.items()},
     )
 
 
 def _published(atlas: Atlas) -> dict[float, float]:
-    """The paper's own profile by relative depth, if a finding of a paper that has one is shown."""
+    """The published profile by relative depth, if a finding of a paper that has one is shown."""
     known = all_papers()
     for paper in dict.fromkeys(row.finding.paper for row in atlas.findings if row.finding.paper in known):
         numbers = known[paper].published

@@ -13,9 +13,13 @@ from anatomy_bench.engine.interventions import Intact, NeighbourAverage, Skip
 from anatomy_bench.engine.memory import in_pieces_that_fit, is_out_of_memory
 from anatomy_bench.engine.stack import LayerStack
 
-# As PyTorch words them: on CUDA, on Linux, and on other systems.
+# As PyTorch words them: on CUDA (its own allocator, the driver, and a library's), on Linux, and on other systems.
 FAILURES = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    getattr(torch, "AcceleratorError", RuntimeError)(
+        "CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'"
+    ),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4096 bytes."),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4096 bytes."),
     MemoryError(),
@@ -104,3 +108,4 @@ def test_an_error_that_only_speaks_of_memory_is_none() -> None:
     assert all(map(is_out_of_memory, FAILURES))
     assert not is_out_of_memory(RuntimeError("memory format is not supported"))
     assert not is_out_of_memory(ValueError("not enough memory"))
+    assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))

@@ -136,7 +136,7 @@ def test_is_the_same_however_few_logits_are_held_at_once(positions: int, monkeyp
     sentences, variants = tiny.sentences(LENGTHS), all_variants(stack)[:4]
     expected = plain_scores(stack, sentences, variants)
     held: list[int] = []
-    monkeypatch.setattr(head, "TOKENS_PER_HEAD_CALL", positions)
+    monkeypatch.setattr(head, "TOKENS_PER_HEAD_CALL", {"cpu": positions})
     counting = stack.model.get_output_embeddings().register_forward_hook(
         lambda _, __, logits: held.append(logits.shape[:-1].numel())
     )

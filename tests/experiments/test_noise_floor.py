@@ -23,7 +23,7 @@ from anatomy_bench.run.store import Store
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.profile import Profile
 
-SCORED = {"ablation", "perturbation", "manipulation", "predictability", "recovery"}
+SCORED = {"ablation", "perturbation", "manipulation", "predictability", "recovery", "growth"}
 CLAIMS = [claim for claim in all_claims().values() if claim.runs_model]
 
 

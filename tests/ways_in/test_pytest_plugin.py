@@ -5,16 +5,17 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from anatomy_bench.run.option_help import HELP
 from claim_runs import (
     CLAIM_TESTS,
     CLAIMS,
     FINDINGS,
     LEAN,
+    SHORT_NAMES,
     WITH_MODEL,
     WITHOUT_MODEL,
     RunClaims,
@@ -23,13 +24,16 @@ from claim_runs import (
 )
 from crashes import untimed
 
-from anatomy_bench.registry import all_claims, get_finding
+from anatomy_bench.claim.claim import Claim, Kind
+from anatomy_bench.registry import get_finding
 from anatomy_bench.run.ledger import read_ledger
+from anatomy_bench.run.options import Keeping, Options, Selection, declared
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "pydantic", "matplotlib", "jinja2"}
 
 # Writes down what a session has loaded by its end.
 NOTING_MODULES = f"""
+{SHORT_NAMES}
 import sys
 from pathlib import Path
 
@@ -37,7 +41,8 @@ def pytest_unconfigure(config):
     Path(__file__).with_name("loaded").write_text(" ".join({HEAVY!r} & sys.modules.keys()))
 """
 # Writes down every unit that any process of a session puts into the store.
-NOTING_JOBS = """
+NOTING_JOBS = f"""
+{SHORT_NAMES}
 from pathlib import Path
 from anatomy_bench.run.store import Store
 
@@ -46,17 +51,12 @@ def pytest_configure(config):
 
     def noted(self, key, finished):
         with Path(__file__).with_name("jobs").open("a") as file:
-            file.write(f"{key}\\n")
+            file.write(str(key) + chr(10))
         put(self, key, finished)
 
     Store.put = noted
     config.add_cleanup(lambda: setattr(Store, "put", put))
 """
-
-
-def readable(statement: str) -> str:
-    """As ids have it."""
-    return statement.replace("−", "-").replace("²", "2")
 
 
 def test_a_project_that_makes_no_claims_pays_nothing(pytester: pytest.Pytester) -> None:
@@ -81,23 +81,55 @@ def test_collecting_is_a_table_of_contents(run_claims: RunClaims) -> None:
     in_order = sorted(FINDINGS, key=lambda finding: get_finding(finding).order)
     assert in_order != list(FINDINGS)  # that of the file
     assert listed == [
-        f"test_claims.py::test_{finding.replace('-', '_')}[{readable(claim.statement)}]"
+        f"test_claims.py::test_{finding.replace('-', '_')}[{claim.id}]"
         for finding in in_order
         for claim in get_finding(finding).claims
     ]
 
 
-def test_ids_can_be_read_and_typed() -> None:
-    assert [claim.id for claim in all_claims().values() if not readable(claim.statement).isascii()] == []
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (["-k", "delta-correlation.universal"], lambda claim: claim.id.endswith("delta-correlation.universal")),
+        (["-k", "control"], lambda claim: claim.kind is Kind.CONTROL),
+        (["-m", "control"], lambda claim: claim.kind is Kind.CONTROL),
+        (["-m", "model"], lambda claim: claim.runs_model),
+        (["-m", "gpu"], lambda claim: claim.runs_model),
+        (["-m", "not model"], lambda claim: not claim.runs_model),
+        (["--finding", "delta-correlation"], lambda claim: ".delta-correlation." in claim.id),
+        (["--finding", "delta-correlation", "--finding", "arithmetic"], lambda claim: "importance" not in claim.id),
+        (["--paper", "anatomical-heterogeneity"], lambda claim: True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_claims_are_chosen_by_id_kind_paper_and_finding(
+    run_claims: RunClaims, asked: list[str], found: Callable[[Claim], bool]
+) -> None:
+    result = run_claims("--collect-only", "-q", *asked, model="./nothing")
+    listed = {line.partition("[")[2].rstrip("]") for line in result.outlines if "::" in line}
+    assert listed == {claim.id for claim in CLAIMS if found(claim)}
+
+
+@pytest.mark.parametrize(("option", "name"), [("--paper", "nobody"), ("--finding", "nothing")])
+def test_a_paper_or_finding_that_is_not_there_is_a_usage_error(run_claims: RunClaims, option: str, name: str) -> None:
+    result = run_claims(option, name)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert name in result.stderr.str() + result.stdout.str()
+
+
+def test_the_sentence_stands_in_the_verbose_collection(run_claims: RunClaims) -> None:
+    listed = run_claims("--collect-only", "-v", model="./nothing").stdout.str()
+    assert all(claim.statement in listed for claim in CLAIMS)
 
 
 def test_options_stand_in_a_group_of_their_own_with_help(run_claims: RunClaims) -> None:
     help_text = run_claims("--help").stdout.str()
     group = help_text.partition("claims about transformer layer anatomy:")[2].partition("\n\n")[0]
     offered = re.findall(r"^  --([\w-]+)", group, re.MULTILINE)
-    assert {"model", "revision", "device", "dtype", "profile", "corpus", "seed", "report", "expected"} <= set(offered)
+    options = [each for kind in (Options, Selection, Keeping) for each in declared(kind)]
+    assert set(offered) == {f"{prefix}{each.flag}" for each in options for prefix in ("", "anatomy-")}
     flat = " ".join(group.split())
-    assert all(HELP[name.replace("-", "_")] in flat for name in offered)
+    assert all(each.help in flat for each in options)
 
 
 def test_the_model_is_named_before_the_first_test(run_claims: RunClaims, learnt: Path) -> None:
@@ -120,6 +152,7 @@ def test_published_and_measured_values_reach_junit(
     assert list(by_claim) == list(verdict_words(ledger)) or workers
     for claim in (claim for finding in ledger.findings for claim in finding.claims):
         told, verdict = by_claim[claim.id], claim.verdict
+        assert told["anatomy_bench_statement"] == claim.statement
         assert told["anatomy_bench_verdict"] == verdict.word.value
         assert told["anatomy_bench_criterion"] == claim.criterion
         for name, value in (("published", claim.published), ("measured", verdict.value)):
@@ -140,27 +173,19 @@ def test_the_first_failure_ends_a_run_that_is_told_so(run_claims: RunClaims, pyt
 
 def test_only_what_failed_runs_again(pytester: pytest.Pytester, learnt: Path) -> None:
     pytester.makepyfile(test_claims=CLAIM_TESTS)
+    pytester.makeconftest(SHORT_NAMES)
     options = [*LEAN[2:], "--device", "cpu", "--model", str(learnt), "--allow-untrained", "-k", "importance_hierarchy"]
     failed = outcomes(pytester.runpytest_inprocess(*options))["failed"]
     assert outcomes(pytester.runpytest_inprocess(*options, "--lf")) == {"failed": failed}
 
 
-def test_a_claim_is_chosen_by_its_words(run_claims: RunClaims) -> None:
-    assert sum(outcomes(run_claims("-k", "most and fragile or most and damaging and median")).values()) > 1
-
-
 def test_claims_without_a_model_load_none(run_claims: RunClaims, pytester: pytest.Pytester) -> None:
     pytester.makeconftest(NOTING_MODULES)
-    result = run_claims("-m", "not gpu", model="./nothing", in_process=False)
+    result = run_claims("-m", "not model", model="./nothing", in_process=False)
     found = outcomes(result)
     assert found.pop("deselected") == len(WITH_MODEL)
     assert sum(found.values()) == len(WITHOUT_MODEL)
     assert not {"torch", "transformers"} & set((pytester.path / "loaded").read_text().split())
-
-
-def test_claims_with_a_model_are_marked(run_claims: RunClaims) -> None:
-    result = run_claims("--collect-only", "-q", "-m", "gpu", model="./nothing")
-    assert len([line for line in result.outlines if "::" in line]) == len(WITH_MODEL)
 
 
 @pytest.mark.parametrize("option", [["--dtype", "float8"], ["--profile", "slow"], ["--seed", "one"], ["--seed", "-1"]])

@@ -75,7 +75,7 @@ def planted(
     `work` multiplies an arm's operations. At rates other than the default, arms lose 2 nats; or less at the rate
     `best_rate`, where it is a tenth.
     """
-    config = replace(EXPERIMENT.configure(profile, None), seeds=seeds)
+    config = replace(EXPERIMENT.configure(profile, None), seeds=seeds, replicas=0)
     finished: dict[Training, Finished] = {}
     for name, rate, trainings in plan(config):
         for index, training in enumerate(trainings):
@@ -261,6 +261,6 @@ def test_units_do_not_depend_on_the_subject_and_survive_pickling():
     config = EXPERIMENT.configure(Profile.PAPER, (1, 2))
     units = EXPERIMENT.units(seeded(SUBJECT, 5), config)
     assert units == EXPERIMENT.units(seeded(replace(SUBJECT, layers=30, digest="other"), 5), config)
-    assert len(units) == len(set(units)) == 3 * (8 + 2 * 2)
+    assert len(units) == len(set(units)) == 3 * (8 + 2 * 2) + 2
     assert pickle.loads(pickle.dumps(units)) == units
     assert {unit.seed for unit in units}.isdisjoint(unit.seed for unit in EXPERIMENT.units(seeded(SUBJECT, 6), config))

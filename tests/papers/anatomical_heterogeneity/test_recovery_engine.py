@@ -67,7 +67,7 @@ def test_is_the_same_whichever_layers_are_trained_beside_it() -> None:
     [
         (recovery, "TOKENS_PER_TRAINING_WALK", 50),
         (recovery, "TOKENS_PER_CALL", {"cpu": 1}),
-        (head, "TOKENS_PER_HEAD_CALL", 7),
+        (head, "TOKENS_PER_HEAD_CALL", {"cpu": 7}),
     ],
 )
 def test_is_the_same_in_small_pieces(piece, constant: str, small, monkeypatch: pytest.MonkeyPatch) -> None:

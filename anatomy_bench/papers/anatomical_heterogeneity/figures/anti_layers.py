@@ -1,4 +1,4 @@
-"""The layers that come nearest to being anti-layers."""
+"""The layers that are closest to being anti-layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def candidates(evidence: Evidence) -> Figure | None:
     if measured is None or not measured.layers:
         return None
     ranked = sorted(measured.layers, key=lambda each: each.variants[AVERAGE].degradation_percent)
-    layers = [each.layer for each in ranked[:_SHOWN]]
+    layers = [layer.layer for layer in ranked[:_SHOWN]]
     series = {name: _points(evidence, need, variant) for name, need, variant, _ in _SERIES}
     series = {name: found for name, found in series.items() if found.keys() & set(layers)}
     printed = published_degradation(evidence.published, measured.subject.layers)
@@ -79,7 +79,7 @@ def candidates(evidence: Evidence) -> Figure | None:
 
 def _points(evidence: Evidence, need: Need, variant: str) -> dict[int, Point]:
     measured = evidence.measurement(need, AblationMeasurement)
-    found = {each.layer: each.variants[variant] for each in measured.layers} if measured else {}
+    found = {layer.layer: layer.variants[variant] for layer in measured.layers} if measured else {}
     return {layer: (each.degradation_percent, each.interval95_percent) for layer, each in found.items()}
 
 

@@ -54,12 +54,12 @@ def importance(evidence: Evidence) -> Figure | None:
 
 
 def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mapping[int, float]) -> None:
-    layers = [each.layer for each in measured.layers]
+    layers = [layer.layer for layer in measured.layers]
     shown = list(printed.values())
     for (key, name, style), shift in zip(_VARIANTS, (-_APART, _APART), strict=True):
-        variants = [each.variants[key] for each in measured.layers]
-        values = [each.degradation_percent for each in variants]
-        intervals = [each.interval95_percent for each in variants]
+        variants = [layer.variants[key] for layer in measured.layers]
+        values = [variant.degradation_percent for variant in variants]
+        intervals = [variant.interval95_percent for variant in variants]
         points(axes, np.array(layers) + shift, values, intervals, label=name, **style)
         shown += ends(values, intervals)
     if printed:
@@ -80,14 +80,14 @@ def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mappi
 def _rows(measured: AblationMeasurement, printed: Mapping[int, float]) -> list[tuple[str, ...]]:
     return [
         (
-            f"L{each.layer}{' (boundary)' if each.boundary else ''}",
-            quantity(printed.get(each.layer)),
+            f"L{layer.layer}{' (boundary)' if layer.boundary else ''}",
+            quantity(printed.get(layer.layer)),
             *(
                 f"{quantity(variant.degradation_percent)} {interval_text(variant.interval95_percent)}"
-                for variant in (each.variants[key] for key, _, _ in _VARIANTS)
+                for variant in (layer.variants[key] for key, _, _ in _VARIANTS)
             ),
         )
-        for each in measured.layers
+        for layer in measured.layers
     ]
 
 

@@ -24,7 +24,7 @@ def least_degradation(ablation: AblationMeasurement) -> Estimate:
     """Least degradation of any layer, in percent, with an interval that holds for all layers at once."""
     bootstrap = ablation.bootstrap(ablation.layers, AVERAGE)
     intervals = bootstrap.simultaneous_intervals()
-    # The layer that comes nearest to being an anti-layer beyond doubt: the lowest upper bound.
+    # The layer with the lowest upper bound: the one that is closest to being an anti-layer for certain.
     uppers = [interval.high if interval else float("inf") for interval in intervals]
     best = int(np.argmin(uppers)) if np.isfinite(uppers).any() else int(bootstrap.delta_nll_nats.argmin())
     layer = ablation.layers[best]
@@ -38,7 +38,7 @@ def least_degradation(ablation: AblationMeasurement) -> Estimate:
 def family_wise_degradation(ablation: AblationMeasurement, layer: int) -> Estimate:
     """Degradation of one layer, in percent, with an interval that holds for all layers at once."""
     intervals = ablation.bootstrap(ablation.layers, AVERAGE).simultaneous_intervals()
-    index = [each.layer for each in ablation.layers].index(layer)
+    index = [measured.layer for measured in ablation.layers].index(layer)
     return Estimate(
         ablation.layers[index].variants[AVERAGE].degradation_percent,
         interval_percent(intervals[index]),
