@@ -2,10 +2,11 @@
 
 import hashlib
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from anatomy_bench.claim.claim import Need, judge
@@ -60,9 +61,6 @@ def score(unit: Any) -> SentenceScores:
     return SentenceScores(tuple(base + damage * (1 + rng.normal(0, 0.3, SENTENCES))))
 
 
-INVENTORS_OF_PAPERS = "papers.{room}.invented"
-"""Module in a paper's folder of tests. Its `INVENTED` has, by kind of unit, what makes a result of one up."""
-
 Inventor = Callable[[Any, int], Record]
 """From a unit and the number of the model's layers to a result."""
 
@@ -71,11 +69,19 @@ Inventor = Callable[[Any, int], Record]
 def inventors() -> dict[type, Inventor]:
     """By kind of unit, from every paper's folder of tests that has any; scores are what all other units result in."""
     found: dict[type, Inventor] = {}
-    for room in own_papers():
-        module = INVENTORS_OF_PAPERS.format(room=room)
-        if importlib.util.find_spec(module) is not None:
-            found |= importlib.import_module(module).INVENTED
+    for module in of_own_papers("invented").values():
+        found |= module.INVENTED
     return found
+
+
+def of_own_papers(name: str) -> dict[str, ModuleType]:
+    """By id of the paper, the module of that name in its folder of tests, `papers/<room>`, if there is one."""
+    places = {paper.id: (room, Path(__file__).parent / "papers" / room / name) for room, paper in own_papers().items()}
+    return {
+        paper: importlib.import_module(f"papers.{room}.{name}")
+        for paper, (room, place) in places.items()
+        if place.is_dir() or place.with_suffix(".py").is_file()
+    }
 
 
 def own_papers() -> dict[str, Paper]:
