@@ -30,7 +30,7 @@ ABOUT = """# Faults
 What `make faults` found when it was last run: real processes of the command line on a model of four layers, disturbed
 at random moments. Every run that follows must go on where the disturbed one stopped, repeat no finished job, and write
 the same measurement as an undisturbed run, timings aside: the last four columns must be 0. A sample of each row is in
-the normal tests (`tests/test_crashes.py`, `tests/test_bad_input.py`).
+the normal tests (`tests/run/test_crashes.py`, `tests/ways_in/test_bad_input.py`).
 """
 
 
