@@ -15,7 +15,8 @@ def plan_text(plan: Plan) -> str:
     headers = ("experiment", "text", "jobs", "stored", "GFLOP", "time", "memory")
     rows = [_row(plan, each) for each in plan.measurements]
     table = tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", *["right"] * 5))
-    return f"{table}\n\n{_summary(plan)}"
+    inapplicable = [f"{need.name}: not applicable: {reason}" for need, reason in plan.inapplicable.items()]
+    return "\n\n".join(filter(None, (table, "\n".join(inapplicable), _summary(plan))))
 
 
 def _row(plan: Plan, planned: Planned) -> Sequence[str]:
@@ -39,7 +40,7 @@ def _row(plan: Plan, planned: Planned) -> Sequence[str]:
 def _summary(plan: Plan) -> str:
     missing = [each for each in plan.measurements if not each.is_stored]
     if not missing:
-        return "Nothing to measure: all of it is stored."
+        return "Nothing to measure: all of it is stored." if plan.measurements else "Nothing to measure."
     seconds = sum(plan.seconds(each) for each in missing)
     peak = plan.weight_bytes + max(each.bytes for each in missing)
     rate = f"{plan.flops_per_second / _GIGA:,.0f} GFLOP/s"

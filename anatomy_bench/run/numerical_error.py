@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError
+from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError, estimate_of
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.measurement import Measurement
@@ -80,7 +80,7 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
     Returns:
         `None` without copies, or if they do not apply.
     """
-    estimates = [each for measurements in copies if isinstance(each := claim.estimate(*measurements), Estimate)]
+    estimates = [each for measurements in copies if isinstance(each := estimate_of(claim, measurements), Estimate)]
     if not estimates:
         return None
     intervals = [each.interval95 for each in estimates if each.interval95 is not None]

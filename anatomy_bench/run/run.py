@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.base.atomic import check_folder
+from anatomy_bench.base.errors import InapplicableError
 from anatomy_bench.base.locations import cache_folder
 from anatomy_bench.base.progress import NamedProgress, Progress, SilentProgress
-from anatomy_bench.claim.claim import Claim, Need, Verdict, judge
+from anatomy_bench.claim.claim import Claim, Need, Verdict, VerdictWord, judge
 from anatomy_bench.engine.cost import sweep_cost
 from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Setting
@@ -115,7 +116,10 @@ class Run:
         layers = self.subject.record.layers if claim.runs_model else None
         if layers is not None and claim.applies(layers):
             return judge(claim, layers, ())
-        measured = [self.measure(need) for need in claim.needs]
+        try:
+            measured = [self.measure(need) for need in claim.needs]
+        except InapplicableError as error:
+            return Verdict(claim.id, VerdictWord.NOT_APPLICABLE, reason=str(error))
         return judge(claim, layers, measured, numerical_error(claim, self._disturbed(claim.needs)))
 
     @property
@@ -135,9 +139,13 @@ class Run:
     def plan(self, needs: Iterable[Need]) -> Plan:
         """What measuring them, and what they follow from, would take beside what is stored. Measures nothing."""
         planned: dict[Need, Planned] = {}
+        inapplicable: dict[Need, str] = {}
         for need in needs:
-            self._plan(need, planned)
-        return Plan(tuple(planned.values()), self.subject.size.weight_bytes, self._flops_per_second())
+            try:
+                self._plan(need, planned)
+            except InapplicableError as error:
+                inapplicable[need] = str(error)
+        return Plan(tuple(planned.values()), inapplicable, self.subject.size.weight_bytes, self._flops_per_second())
 
     def _plan(self, need: Need, planned: dict[Need, Planned]) -> Planned:
         if need not in planned:

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import torch
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
-from anatomy_bench.subject.fitness import check_fitness, check_loading
+from anatomy_bench.subject.fitness import check_fitness, check_loading, check_parameters
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
+from anatomy_bench.subject.stored_form import StoredForm, stored_form
 from anatomy_bench.subject.subject import Subject
 
 DTypeName = Literal["float32", "bfloat16"]
@@ -82,14 +83,16 @@ def load_subject(
     target = resolve_device(device)
     with _quiet_transformers():
         location = converted(Path(source.location)) if source.is_gguf else source.location
-        _check_config(source, location, allowed)
+        config = _checked_config(source, location, allowed)
+        form = stored_form(source.name, location, source.revision, config, pickled=allowed.pickled_weights)
         tokenizer = _load_tokenizer(source, location, allowed)
-        model, info = _load_weights(source, location, allowed, getattr(torch, dtype))
+        model, info = _load_weights(source, location, allowed, getattr(torch, dtype), form)
     check_loading(source.name, model, info)
+    check_parameters(source.name, model)
 
     def load_in_float32() -> Any:
         with _quiet_transformers():
-            weights, _ = _load_weights(source, location, allowed, torch.float32)
+            weights, _ = _load_weights(source, location, allowed, torch.float32, form)
         return weights.to(target).eval().requires_grad_(False)
 
     subject = Subject(
@@ -97,7 +100,7 @@ def load_subject(
         tokenizer,
         name=source.name,
         commit=source.commit,
-        note=source.note,
+        note="; ".join(filter(None, (source.note, form.note))),
         read_by="gguf" if source.is_gguf else None,
         load_in_float32=load_in_float32,
     )
@@ -125,17 +128,30 @@ def _quiet_transformers() -> Iterator[None]:
             model_logging.enable_progress_bar()
 
 
-def _check_config(source: Source, location: Path | str, allowed: Permissions) -> None:
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+def _checked_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
+    from transformers import AutoConfig
 
     with _told_in_one_line(source, "the config of "):
         config = AutoConfig.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
     if getattr(config, "is_encoder_decoder", False):
         raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in getattr(
-        config, "auto_map", {}
-    ):
+    if _model_class(config) is None:
         raise UnfitModelError(f"{source.name} is no causal language model ({config.model_type})")
+    return config
+
+
+def _model_class(config: Any) -> Any:
+    """What loads models of this kind: causal ones, also inside wrappers that take images as well; else `None`."""
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
+
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in getattr(config, "auto_map", {}):
+        return AutoModelForCausalLM
+    return AutoModelForImageTextToText if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING else None
 
 
 def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) -> Any:
@@ -148,12 +164,10 @@ def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) 
 
 
 def _load_weights(
-    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype
+    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype, form: StoredForm
 ) -> tuple[Any, dict[str, Any]]:
-    from transformers import AutoModelForCausalLM
-
     def load(attention: str) -> tuple[Any, dict[str, Any]]:
-        loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
+        model, info = _model_class(form.config).from_pretrained(
             location,
             revision=source.revision,
             trust_remote_code=allowed.remote_code,
@@ -162,8 +176,9 @@ def _load_weights(
             attn_implementation=attention,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # not ignored: `check_loading` names them
+            **form.arguments(),
         )
-        return loaded
+        return form.plain(model, dtype), info
 
     with _told_in_one_line(source, ""):
         try:

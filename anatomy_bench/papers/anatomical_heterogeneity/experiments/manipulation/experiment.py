@@ -123,11 +123,16 @@ class Manipulation(ScoredExperiment):
         )
 
     def follow(self, config: ManipulationConfig, earlier: Measurement) -> ManipulationConfig:
-        """With the layers that this model's ablation finds redundant, by the paper's threshold (3.2)."""
+        """With the layers that this model's ablation finds redundant, by the paper's threshold (3.2).
+
+        Raises:
+            InapplicableError: layers are of several kinds.
+        """
         assert isinstance(earlier, AblationMeasurement)
+        earlier.subject.require_one_kind(self.name)
         if config.layers is not None:
             return config
-        found = [each for each in earlier.layers if each.variants["neighbour_average"].category == "Redundant"]
+        found = [each for each in earlier.layers if each.variant("neighbour_average").category == "Redundant"]
         return replace(config, redundant=tuple(each.layer for each in found))
 
     def units(self, setting: Setting, config: ManipulationConfig) -> Sequence[Intervention]:
@@ -135,7 +140,9 @@ class Manipulation(ScoredExperiment):
 
         Raises:
             UsageError: the model has no such layer.
+            InapplicableError: layers are of several kinds, which cannot be cloned, blended or averaged.
         """
+        setting.subject.require_one_kind(self.name)
         planned = plan(setting.subject, config, setting.seed).values()
         # Two random sets may be the same one.
         return list(dict.fromkeys([Intact(), *(unit for strategies in planned for unit in strategies.values())]))
