@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.base.atomic import check_folder
-from anatomy_bench.base.errors import InapplicableError
+from anatomy_bench.base.errors import InapplicableError, UsageError
 from anatomy_bench.base.locations import cache_folder
 from anatomy_bench.base.progress import NamedProgress, Progress, SilentProgress
 from anatomy_bench.claim.claim import Claim, Need, Verdict, VerdictWord, judge
 from anatomy_bench.engine.cost import sweep_cost
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, ReadsMore, Setting
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
 from anatomy_bench.experiments.scored import score_together
 from anatomy_bench.registry import get_experiment
@@ -73,7 +73,7 @@ class Run:
         Raises:
             AnatomyError: it cannot be had, or nothing measured on it would mean anything.
         """
-        return SubjectSource.of(self.options).load()
+        return SubjectSource.of(self.options).load(self.corpus.sentences)
 
     @cached_property
     def _store(self) -> Store:
@@ -170,13 +170,43 @@ class Run:
     def _task(self, need: Need) -> Task:
         """The task, but for what its config takes from another measurement."""
         experiment = get_experiment(need.experiment)
-        corpus = load_corpus(need.corpus) if need.corpus else self.corpus
+        corpus = self._text(need)
+        if isinstance(experiment, ReadsMore):
+            for text in experiment.texts:
+                self._require_room(text)
         setting = Setting(
             self.subject.record,
             self.subject.corpus_record(corpus) if experiment.reads_corpus else None,
             provenance(self.subject, experiment, self.profile, self.options.seed),
         )
         return Task(need, experiment, experiment.configure(self.profile, need.layers), setting, corpus)
+
+    def _text(self, need: Need) -> Corpus:
+        """The text that a need is measured on.
+
+        Raises:
+            InapplicableError: it asks for a built-in one, which is no second opinion on the user's, or does not fit.
+        """
+        if need.corpus is None:
+            return self.corpus
+        if self.options.corpus is not None:
+            raise InapplicableError(
+                f"asked on the built-in text {need.corpus} as a second opinion; beside --corpus there is no second text"
+            )
+        text = load_corpus(need.corpus)
+        self._require_room(text)
+        return text
+
+    def _require_room(self, text: Corpus) -> None:
+        """Check that the model can read a built-in text.
+
+        Raises:
+            InapplicableError: it cannot.
+        """
+        try:
+            self.subject.tokenize(text.sentences)
+        except UsageError as error:
+            raise InapplicableError(f"the built-in text {text.name} does not suit this model: {error}") from error
 
     def _finished(self, task: Task) -> dict[Any, Finished]:
         """The result of each unit: from the store, or measured now and kept there.

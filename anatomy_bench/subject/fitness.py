@@ -2,8 +2,10 @@
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -18,6 +20,9 @@ _CAUSALITY_TOLERANCE = 1e-4
 """Largest share of the logits' range by which a later token may move an earlier logit: rounding, no more."""
 
 _PLAIN_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+_ENOUGH_CHARACTERS = 8192
+"""Of text, several times the built-in one."""
+
 _KEYS_SHOWN = 3
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
 
@@ -69,20 +74,36 @@ def _some_of(keys: Sequence[str]) -> str:
     return ", ".join(keys[:_KEYS_SHOWN]) + (f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else "")
 
 
-def check_fitness(subject: Subject, *, allow_untrained: bool = False) -> None:
+def check_fitness(subject: Subject, texts: Sequence[str] | None = None, *, allow_untrained: bool = False) -> None:
     """Refuse a subject on which no measurement would mean anything.
 
+    Args:
+        subject: the model.
+        texts: that will be scored, of which the first are tried: a model is fit for a language that it was trained on.
+            `None` takes the built-in text; empty asks of the weights alone.
+        allow_untrained: take one that predicts no better than token frequencies.
+
     Raises:
+        UsageError: one of the texts has nothing to predict, or is longer than the model's context.
         UnfitModelError: NaN or infinite weights or logits, token ids outside the
             embedding, attention that is not causal, or a baseline no better than
             token frequencies (unless allowed).
     """
     _check_weights(subject)
-    sentences = subject.tokenize(load_corpus(DEFAULT_CORPUS).sentences)
+    chosen = load_corpus(DEFAULT_CORPUS).sentences if texts is None else texts
+    if not chosen:
+        return
+    sentences = subject.tokenize(_enough_of(chosen))
     _check_vocabulary(subject, sentences)
     _check_causality(subject, max(sentences, key=len))
     if not allow_untrained:
         _check_baseline(subject, sentences)
+
+
+def _enough_of(texts: Sequence[str]) -> Sequence[str]:
+    """The first texts, at least one where there is any: more would tell no more of the model, and take long."""
+    lengths = list(accumulate(map(len, texts)))
+    return texts[: 1 + bisect_left(lengths, _ENOUGH_CHARACTERS)]
 
 
 def _check_weights(subject: Subject) -> None:

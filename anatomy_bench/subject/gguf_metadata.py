@@ -49,6 +49,8 @@ _IN_CONFIG: Mapping[str, tuple[str, ...]] = {
     "expert_feed_forward_length": ("moe_intermediate_size", "intermediate_size"),
     "logit_scale": ("logit_scale", "logits_scaling"),
     "rope.dimension_count": ("rotary_dim", "qk_rope_head_dim", "head_dim"),
+    "rope.freq_base": ("rope_theta",),
+    "rope.freq_base_swa": ("rope_local_base_freq", "rope_theta"),
 }
 """Entries of a config that hold a key's value where the reader does not say so: the config's own default is right."""
 

@@ -2,7 +2,7 @@
 
 import logging
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,18 @@ from anatomy_bench.subject.stored_form import StoredForm, stored_form
 from anatomy_bench.subject.subject import Subject
 
 DTypeName = Literal["float32", "bfloat16"]
+LEAST_CONTEXT = 2
+"""Tokens: one to see, one to predict."""
+
 _LONGEST_QUOTE = 160
 """Characters of a library's message that are passed on."""
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
+    "tokenizer_config.json",  # of bytes or characters, there is nothing else
+)  # fmt: skip
+_SAMPLE = "The quick brown fox jumps over the lazy dog: 0123456789."
+"""Any tokenizer makes several tokens of it; where files are missing, the library makes one that knows none."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ def load_subject(
     device: str = "auto",
     dtype: DTypeName = "float32",
     permissions: Permissions | None = None,
+    texts: Sequence[str] | None = None,
 ) -> Subject:
     """Load a model and refuse it, in one line, if nothing measured on it would mean anything.
 
@@ -74,6 +83,7 @@ def load_subject(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: precision of weights and arithmetic.
         permissions: what is allowed beyond the safe defaults.
+        texts: that the model must be fit for (`check_fitness`).
 
     Raises:
         UsageError: the model cannot be had, or the device is not there.
@@ -104,7 +114,7 @@ def load_subject(
         read_by="gguf" if source.is_gguf else None,
         load_in_float32=load_in_float32,
     )
-    check_fitness(subject, allow_untrained=allowed.untrained)
+    check_fitness(subject, texts, allow_untrained=allowed.untrained)
     return subject
 
 
@@ -137,6 +147,11 @@ def _checked_config(source: Source, location: Path | str, allowed: Permissions) 
         raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
     if _model_class(config) is None:
         raise UnfitModelError(f"{source.name} is no causal language model ({config.model_type})")
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(context, int) and context < LEAST_CONTEXT:
+        raise UnfitModelError(
+            f"the config of {source.name} says that it reads {context} tokens (max_position_embeddings); correct it"
+        )
     return config
 
 
@@ -157,10 +172,17 @@ def _model_class(config: Any) -> Any:
 def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) -> Any:
     from transformers import AutoTokenizer
 
+    lacks_it = UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
     if isinstance(location, Path) and not any((location / file).is_file() for file in _TOKENIZER_FILES):
-        raise UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
+        raise lacks_it
     with _told_in_one_line(source, "the tokenizer of "):
-        return AutoTokenizer.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(
+            location, revision=source.revision, trust_remote_code=allowed.remote_code
+        )
+        tokens = set(tokenizer(_SAMPLE)["input_ids"])
+    if len(tokens) <= tokenizer.num_special_tokens_to_add() + 1:
+        raise lacks_it
+    return tokenizer
 
 
 def _load_weights(
