@@ -7,15 +7,17 @@ loaded, and the subject's note says so, or it is refused by name.
 import importlib.util
 import inspect
 import json
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model"
@@ -59,14 +61,16 @@ class StoredForm:
             arguments["adapter_kwargs"] = {"subfolder": "the adapter is merged once the base is loaded"}
         return arguments
 
-    def plain(self, model: Any, dtype: torch.dtype) -> Any:
+    def plain(self, model: Any, dtype: "torch.dtype") -> Any:
         """The loaded model with plain weights: dequantised, and with its adapter merged."""
         if self.dequantises_loaded:
             model = model.dequantize(dtype)
         if self.adapter is not None:
             from peft import PeftModel
 
-            model = PeftModel.from_pretrained(model, self.adapter, revision=self.revision).merge_and_unload()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the two libraries about each other
+                model = PeftModel.from_pretrained(model, self.adapter, revision=self.revision).merge_and_unload()
         return model
 
 
@@ -121,6 +125,8 @@ def _adapter(name: str, location: Path | str, revision: str | None, *, pickled: 
             raise UnfitModelError(
                 f"the adapter of {name} has no safetensors weights; --allow-pickled-weights loads .bin files"
             )
+    if _read(Path(found)).get("megatron_config"):
+        raise UnfitModelError(f"the adapter of {name} names a module to import (megatron_core); it is not run")
     if importlib.util.find_spec("peft") is None:
         raise UsageError(
             f"{name} has a PEFT adapter ({ADAPTER_CONFIG}), which must be merged into the weights; run: "
