@@ -15,7 +15,7 @@ from anatomy_bench.subject.loading import Permissions
 
 def test_a_folder_of_gguf_files_suggests_the_file(tmp_path: Path) -> None:
     (tmp_path / "model-Q4.gguf").write_bytes(b"GGUF")
-    with pytest.raises(UnfitModelError, match="give the file itself: .*model-Q4.gguf"):
+    with pytest.raises(UnfitModelError, match=r"give the file itself: .*model-Q4\.gguf"):
         resolve_source(str(tmp_path))
 
 

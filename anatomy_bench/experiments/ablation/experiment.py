@@ -174,6 +174,8 @@ class Ablation(ScoredExperiment):
         by_name: dict[str, dict[int, Variant]] = {}
         for name, make in VARIANTS.items():
             having = [layer for layer in layers if name in done[layer]]
+            if not having:
+                continue
             variants = compare(
                 intact,
                 [scores_of(finished[make(layer=layer)]) for layer in having],
