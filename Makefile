@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -c constraints.txt
 
-.PHONY: verify test lint types bench faults
+.PHONY: verify test lint types bench cuda faults
 
 verify: $(INSTALLED)
 	$(BIN)/python -m pytest claims/ $(ARGS)
@@ -28,6 +28,11 @@ BENCH_JSON ?= .benchmarks/latest.json
 bench: $(INSTALLED)
 	mkdir -p $(dir $(BENCH_JSON))
 	$(BIN)/python -m pytest benchmarks/ --benchmark-json=$(BENCH_JSON) $(ARGS)
+
+# Under ten minutes on a machine with a GPU: parity with the CPU, speed and the whole paper, into docs/cuda.json and
+# docs/cuda.md. Says so where there is no GPU.
+cuda: $(INSTALLED)
+	PYTHONPATH=benchmarks $(BIN)/python -m gpu --json docs/cuda.json $(ARGS)
 
 # Kills, interrupts, damaged files, full disks and bad input by the hundred; what came of them goes into docs/faults.md.
 faults: $(INSTALLED)

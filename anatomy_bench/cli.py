@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from anatomy_bench.base.errors import AnatomyError, DamagedUnitWarning, UsageError
+from anatomy_bench.base.errors import AnatomyError, AnatomyWarning, UsageError
 from anatomy_bench.cli_options import with_options
 from anatomy_bench.run.options import Keeping, Options, Selection
 from anatomy_bench.store_command import app as store_app
@@ -293,7 +293,7 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Our own warnings in one line; others as Python shows them."""
-    if issubclass(category, DamagedUnitWarning):
+    if issubclass(category, AnatomyWarning):
         print(f"anatomy-bench: warning: {message}", file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)

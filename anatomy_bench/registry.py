@@ -68,8 +68,8 @@ def all_papers() -> dict[str, Paper]:
     Raises:
         UsageError: two rooms are of papers with the same id, or one cannot be read.
     """
-    found = [_paper(room, told) for room, told in _rooms()]
-    return _unique("papers", sorted((each.id, each.room, each) for each in found))
+    found = [(_paper(room, announced), f"{room} ({announced})") for room, announced in _rooms()]
+    return _unique("papers", sorted((paper.id, place, paper) for paper, place in found))
 
 
 @cache
@@ -77,8 +77,9 @@ def all_findings() -> tuple[Finding, ...]:
     """Every finding, by paper and in the paper's order.
 
     Raises:
-        UsageError: two findings or two claims share an id, or one is not called after its paper and finding.
+        UsageError: two findings, claims or experiments share an id, or one is not called after its paper and finding.
     """
+    _experiment_packages()  # that two share a name is an error at once, not when one of them is asked for
     found = [(module.__name__, _finding(module, paper)) for paper in all_papers().values() for module in _of(paper)]
     _unique("findings", [(finding.id, place, finding) for place, finding in found])
     _unique("claims", [(claim.id, place, claim) for place, finding in found for claim in finding.claims])
@@ -182,9 +183,12 @@ def get_experiment(name: str) -> Experiment:
     """The experiment of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or its module cannot be used.
     """
-    experiment: Experiment = importlib.import_module(f"{experiment_package(name)}.experiment").EXPERIMENT
+    module = f"{experiment_package(name)}.experiment"
+    experiment: Experiment = _offered(module, "EXPERIMENT")
+    if experiment.name != name:
+        raise UsageError(f"the experiment of {module} is called {experiment.name!r} and must be called as its folder")
     return experiment
 
 
@@ -192,11 +196,14 @@ def drawings_of(finding_id: str, paper_id: str) -> Sequence[Callable[..., Any]]:
     """The functions that draw a finding's figures (`report/figures.py`); none where there are none.
 
     A ledger may come from anywhere: what it names is looked up, never imported as it stands.
+
+    Raises:
+        UsageError: the module of the figures cannot be used.
     """
     paper, name = all_papers().get(paper_id), finding_id.replace("-", "_")
     if paper is None or name not in _submodules(f"{paper.room}.figures"):
         return ()
-    drawings: Sequence[Callable[..., Any]] = importlib.import_module(f"{paper.room}.figures.{name}").FIGURES
+    drawings: Sequence[Callable[..., Any]] = _offered(f"{paper.room}.figures.{name}", "FIGURES")
     return drawings
 
 
@@ -213,9 +220,10 @@ def _announced(entry: EntryPoint) -> str:
 
 def _paper(room: str, announced: str) -> Paper:
     try:
+        _imported(room)
         told = published.load(room)
         return Paper(str(told["id"]), str(told["title"]), str(told.get("arxiv", "")), room)
-    except (ImportError, OSError, ValueError, TypeError) as error:
+    except (UsageError, OSError, ValueError, TypeError) as error:
         raise UsageError(f"no paper can be read from {room} ({announced}): {error}") from error
     except KeyError as error:
         raise UsageError(f"published.toml of {room} ({announced}) lacks {error.args[0]!r}") from error
@@ -224,7 +232,7 @@ def _paper(room: str, announced: str) -> Paper:
 def _of(paper: Paper) -> list[ModuleType]:
     """The modules of a paper's findings."""
     package = f"{paper.room}.findings"
-    modules = [importlib.import_module(f"{package}.{name}") for name in _submodules(package)]
+    modules = [_imported(f"{package}.{name}") for name in _submodules(package)]
     return [module for module in modules if hasattr(module, "FINDING")]
 
 
@@ -240,10 +248,37 @@ def _finding(module: ModuleType, paper: Paper) -> Finding:
 
 def _submodules(package: str, *, packages_only: bool = False) -> list[str]:
     """Names of a package's modules and packages; none where there is no such package."""
+    parent, _, _ = package.rpartition(".")
+    _imported(parent)
     if importlib.util.find_spec(package) is None:
         return []
-    found = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    found = pkgutil.iter_modules(_offered(package, "__path__"))
     return [each.name for each in found if each.ispkg or not packages_only]
+
+
+def _imported(module: str) -> ModuleType:
+    """A module, which may be a stranger's.
+
+    Raises:
+        UsageError: importing it raises anything.
+    """
+    try:
+        return importlib.import_module(module)
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"cannot import {module}: {told} (python -c 'import {module}' shows where)") from error
+
+
+def _offered(module: str, name: str) -> Any:
+    """What a module of a room is there for.
+
+    Raises:
+        UsageError: it cannot be imported, or lacks that.
+    """
+    found = getattr(_imported(module), name, None)
+    if found is None:
+        raise UsageError(f"{module} has no {name}")
+    return found
 
 
 def _unique(what: str, found: Iterable[tuple[str, str, FoundT]]) -> dict[str, FoundT]:

@@ -1,4 +1,4 @@
-"""`anatomy-bench store`: what finished units there are, whether they are whole, and which to remove."""
+"""`anatomy-bench store`: list, verify and prune finished units."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _SHOWN_DIGITS = 12
-"""Of a digest: enough to tell models apart, and what `--subject` takes."""
+"""Characters shown of a digest: enough to distinguish models, and accepted by `--subject`."""
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what would be removed, remove nothing")]
 
@@ -28,7 +28,7 @@ def store(context: typer.Context) -> None:
 
 @app.command(name="list")
 def list_(json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> None:
-    """List what the store holds, by experiment and subject."""
+    """List what is in the store, by experiment and subject."""
     from anatomy_bench.run.inventory import take_inventory
     from anatomy_bench.values.record import to_json
 
@@ -44,21 +44,24 @@ def verify() -> None:
     whole, damaged = verify_store(store_folder())
     for path in damaged:
         print(f"anatomy-bench: warning: damaged, set aside as {path}", file=sys.stderr)
-    told = f"; {len(damaged)} damaged, set aside: the next run measures them again" if damaged else ""
-    typer.echo(f"{_counted(whole, 'file')} as stored{told}")
+    others = f"; {len(damaged)} damaged, set aside: the next run measures them again" if damaged else ""
+    typer.echo(f"{_counted(whole, 'file')} as stored{others}")
 
 
 @app.command()
 def prune(
-    outdated: Annotated[bool, typer.Option("--outdated", help="of sources that have changed since")] = False,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="measured by sources or libraries that have changed since")
+    ] = False,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", min=0, metavar="DAYS", help="measured more days ago")
+        float | None, typer.Option("--older-than", min=0, metavar="DAYS", help="measured more than this many days ago")
     ] = None,
     subject: Annotated[
-        str | None, typer.Option("--subject", metavar="DIGEST", help="of the model whose digest begins so")
+        str | None,
+        typer.Option("--subject", metavar="DIGEST", help="measured on the model whose digest begins like this"),
     ] = None,
     rubbish: Annotated[
-        bool, typer.Option("--rubbish", help="files set aside as damaged, and what killed writes have left")
+        bool, typer.Option("--rubbish", help="files set aside as damaged, and files left over by killed writes")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -76,8 +79,8 @@ def prune(
             by_experiment[job.key["experiment"]] = by_experiment.get(job.key["experiment"], 0) + job.units
         of = ", ".join(f"{count} of {experiment}" for experiment, count in sorted(by_experiment.items()))
         size = _size_text(sum(job.bytes for job in jobs))
-        told = f" ({of}), {size}" if jobs else ""
-        typer.echo(f"{verb} {_counted(sum(by_experiment.values()), 'unit')}{told}")
+        details = f" ({of}), {size}" if jobs else ""
+        typer.echo(f"{verb} {_counted(sum(by_experiment.values()), 'unit')}{details}")
     if rubbish:
         typer.echo(f"{verb} {len(prune_rubbish(store_folder(), dry_run=dry_run))} damaged or left-over files")
 
@@ -88,18 +91,21 @@ def _inventory_text(inventory: "Inventory") -> str:
     headers = ("experiment", "subject", "device", "dtype", "units", "size", "measured", "code")
     rows = [
         (
-            each.experiment,
-            each.subject[:_SHOWN_DIGITS],
-            each.device,
-            each.dtype,
-            str(each.units),
-            _size_text(each.bytes),
-            _age_text(each),
-            "outdated" if each.outdated else "current",
+            holding.experiment,
+            holding.subject[:_SHOWN_DIGITS],
+            holding.device,
+            holding.dtype,
+            str(holding.units),
+            _size_text(holding.bytes),
+            _age_text(holding),
+            "outdated" if holding.outdated else "current",
         )
-        for each in inventory.holdings
+        for holding in inventory.holdings
     ]
-    units, size = sum(each.units for each in inventory.holdings), sum(each.bytes for each in inventory.holdings)
+    units, size = (
+        sum(holding.units for holding in inventory.holdings),
+        sum(holding.bytes for holding in inventory.holdings),
+    )
     lines = [f"{inventory.folder}: {_counted(units, 'unit')}, {_size_text(size)}"]
     if rows:
         lines = [tabulate(rows, headers, disable_numparse=True, colalign=("left",) * 4 + ("right",) * 2), "", *lines]

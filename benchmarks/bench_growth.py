@@ -13,7 +13,6 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from anatomy_bench.values.profile import Profile
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.arms import growth, uniform
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training import (
@@ -22,12 +21,11 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.tra
     train,
     validation_loss,
 )
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.experiment import TEXT
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Phase, Training
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import GrowthText
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import GrowthText, growth_corpus
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.subject import Subject
-from anatomy_bench.values.corpus import load_corpus
+from anatomy_bench.values.profile import Profile
 
 STEPS = 41
 """A sixteenth of the paper's 656: some in every phase."""
@@ -41,9 +39,7 @@ ROUNDING = 1e-4
 def training_of(phases: Sequence[Phase], seed: int = 0) -> Training:
     """As the experiment trains, validated at the end of each phase."""
     setup = get_experiment("growth").configure(Profile.QUICK, None).setup
-    return Training(
-        replace(setup, evaluate_every=STEPS, prompts=()), tuple(phases), 1e-3, seed, load_corpus(TEXT).digest
-    )
+    return Training(replace(setup, evaluate_every=STEPS, prompts=()), tuple(phases), 1e-3, seed, growth_corpus().digest)
 
 
 def held_out_of_all_gradients(training: Training, sentences: Sequence[str], device: torch.device) -> list[float]:
@@ -147,7 +143,7 @@ def rate_of_products(arm: Training, device: torch.device) -> float:
 @pytest.mark.parametrize("way", WAYS)
 def test_growth(way: str, subject: Subject, timer: Timer) -> None:
     """All phases, from fresh weights to the last validation."""
-    arm, sentences, device = training_of(growth(STEPS)), load_corpus(TEXT).sentences, subject.device
+    arm, sentences, device = training_of(growth(STEPS)), growth_corpus().sentences, subject.device
     found = timer.time(
         lambda: WAYS[way](arm, sentences, device),
         GROUP,
@@ -163,7 +159,7 @@ def test_growth(way: str, subject: Subject, timer: Timer) -> None:
 @pytest.mark.parametrize("way", WAYS_OF_SEEDS)
 def test_seeds(way: str, subject: Subject, timer: Timer) -> None:
     """The first steps of uniform training, and a validation."""
-    sentences, device = load_corpus(TEXT).sentences, subject.device
+    sentences, device = growth_corpus().sentences, subject.device
     seeds = [training_of(uniform(SEED_STEPS), seed) for seed in range(SEEDS)]
     found = timer.time(
         lambda: WAYS_OF_SEEDS[way](seeds, sentences, device),

@@ -14,6 +14,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise im
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import Optimiser, TrainedLayer
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.batched import frozen, recover
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.plain import asking, recover_plainly
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.experiment import training_text
 from anatomy_bench.subject import Subject
 from anatomy_bench.values.corpus import load_corpus
 
@@ -77,7 +78,7 @@ def test_recovery(
 ) -> None:
     """Layers spread over the model, each from noise of half a standard deviation."""
     scored = subject.tokenize(load_corpus("ten").sentences)
-    text = subject.tokenize(load_corpus("recovery").sentences[: STEPS * BATCH])
+    text = subject.tokenize(training_text().sentences[: STEPS * BATCH])
     batches = [text[step * BATCH : (step + 1) * BATCH] for step in range(STEPS)]
     last = len(subject.layers) - 1
     layers = sorted({round(each * last / (LAYERS - 1)) for each in range(LAYERS)})

@@ -30,6 +30,9 @@ def test_{finding.replace("-", "_")}(claim, uphold):
 # Without plugins and rewriting that play no part here: every worker would pay for them anew.
 LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:benchmark", "--assert=plain")
 
+SHORT_NAMES = "from anatomy_bench.pytest_plugin import add_short_options as pytest_addoption\n"
+"""The `conftest.py` of a repository of claims."""
+
 RunClaims = Callable[..., pytest.RunResult]
 
 
@@ -40,7 +43,7 @@ def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Runs within this process start from the modules that are there and forget all others
     at their end: torch cannot be loaded twice, and what can takes its time.
     """
-    report = [f"anatomy_bench.report.{name}" for name in ("terminal", "writing", "html", "figures.drawing")]
+    report = [f"anatomy_bench.report.{name}" for name in ("terminal", "writing", "html", "drawing")]
     for module in ("hypothesis", "matplotlib.backends.backend_svg", *report):
         importlib.import_module(module)
     options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
@@ -54,9 +57,11 @@ def learnt(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_claims(pytester: pytest.Pytester, learnt: Path) -> RunClaims:
     """Run a file of claims in an empty folder; in this process unless told otherwise."""
     pytester.makepyfile(test_claims=CLAIM_TESTS)
+    pytester.makeconftest(SHORT_NAMES)
 
     def run(*arguments: Any, in_process: bool = True, model: Any = learnt, allow: bool = True) -> pytest.RunResult:
-        options = [*LEAN, "--device", "cpu", "--model", str(model), *map(str, arguments)]
+        # The file is named: of paths alone, a model's would be taken for the one whose `conftest.py` counts.
+        options = [*LEAN, "test_claims.py", "--device", "cpu", "--model", str(model), *map(str, arguments)]
         options += ["--allow-untrained"] if allow else []
         if in_process:
             return pytester.runpytest_inprocess(*options)

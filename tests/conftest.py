@@ -55,6 +55,6 @@ def tiny_growth(monkeypatch: pytest.MonkeyPatch) -> None:
         config = configure(self, profile, layers)
         setup = replace(config.setup, architecture=replace(config.setup.architecture, width=8, heads=2))
         arms = ("growth", "uniform", "growth_half", "growth_fresh")
-        return replace(config, setup=setup, full_steps=2, half_steps=1, arms=arms, seeds=2)
+        return replace(config, setup=setup, full_steps=2, half_steps=1, arms=arms, seeds=2, replicas=0)
 
     monkeypatch.setattr(Growth, "configure", tiny_config)

@@ -1,31 +1,23 @@
 """Ledgers of models that never were: every experiment's measurement assembled from invented results, without torch."""
 
 import hashlib
+import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
-
-import numpy as np
 
 from anatomy_bench.claim.claim import Need, judge
 from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.experiments.scored import SentenceScores
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import Trained, Training, Validation
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
-    RegressionUnit,
-    component_predictability,
-)
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import RecoveryUnit, TrainedLayer
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import (
-    ComponentUnit,
-    component_structure,
-)
-from anatomy_bench.registry import all_findings, get_experiment
+from anatomy_bench.registry import Paper, all_findings, all_papers, get_experiment
 from anatomy_bench.run.ledger import KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.run.numerical_error import Assembled
 from anatomy_bench.run.options import Options
+from anatomy_bench.run.task import Task
+from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, Provenance, SubjectRecord, Versions
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
@@ -38,7 +30,6 @@ HOSTILE = (
     "[x](http://evil.example)../../../evil"
 )
 SENTENCES, TOKENS = 10, 20
-PARAMETERS = 60
 DRAWS = 40
 
 
@@ -49,7 +40,8 @@ def subject(layers: int = 30, **changes: Any) -> SubjectRecord:
 
 PROVENANCE = Provenance(
     seed=0, profile="quick", device="cpu", device_name="a processor", dtype="float32", attention="sdpa", code="c" * 16,
-    git_commit=None, git_dirty=None, versions=Versions("0", "3.11", "2", "5", "2"),
+    threads=1, instructions="AVX2", git_commit=None, git_dirty=None,
+    versions=Versions("0", "3.11", "2", "5", "2", "1", "1", None),
 )  # fmt: skip
 
 
@@ -61,66 +53,61 @@ def score(unit: Any) -> SentenceScores:
     return SentenceScores(tuple(base + damage * (1 + rng.normal(0, 0.3, SENTENCES))))
 
 
-def weights(unit: Any) -> Any:
-    return generator(0, unit.component).normal(size=(LAYERS_OF[unit], PARAMETERS)).astype(np.float32)
+INVENTORS_OF_PAPERS = "papers.{room}.invented"
+"""Module in a paper's folder of tests. Its `INVENTED` has, by kind of unit, what makes a result of one up."""
+
+Inventor = Callable[[Any, int], Record]
+"""From a unit and the number of the model's layers to a result."""
 
 
-def trained_layer(unit: RecoveryUnit) -> TrainedLayer:
-    """A recovery that comes from some damage to some other, each layer's at a pace of its own."""
-    rng = generator(0, str(unit))
-    base = np.array(score(Intact()).nll_nats)
-    start = TOKENS * rng.choice([-0.1, 0.3, 1.0, 4.0]) if unit.start.deviations else 0.0
-    left = np.exp(-np.arange(unit.steps + 1) / rng.uniform(2, 100))
-    curve = base + np.outer(left * start - 0.1 * TOKENS * (1 - left), 1 + rng.normal(0, 0.1, SENTENCES))
-    losses = tuple((curve.mean(axis=1)[:-1] / TOKENS).tolist())
-    return TrainedLayer(tuple(map(tuple, curve.tolist())), losses)
+@cache
+def inventors() -> dict[type, Inventor]:
+    """By kind of unit, from every paper's folder of tests that has any; scores are what all other units result in."""
+    found: dict[type, Inventor] = {}
+    for room in own_papers():
+        module = INVENTORS_OF_PAPERS.format(room=room)
+        if importlib.util.find_spec(module) is not None:
+            found |= importlib.import_module(module).INVENTED
+    return found
 
 
-def trained(unit: Training) -> Trained:
-    """A training from a loss that knows nothing to one that follows from its phases, in no time at all."""
-    rng = generator(unit.seed, repr(unit.phases))
-    steps = sorted({*range(unit.setup.evaluate_every, unit.steps, unit.setup.evaluate_every), unit.steps})
-    pace = rng.uniform(40, 120)
-    seen = {step: 0.1 + 6 * np.exp(-step / pace) * rng.lognormal(0, 0.1) for step in steps}
-    validations = tuple(Validation(step, 1.1 * loss, loss, 2 + 0.5 * loss) for step, loss in seen.items())
-    prompts = len(unit.setup.prompts)
-    return Trained(
-        unit.setup.architecture.parameters, unit.steps, unit.flops, unit.flops / 1e11, validations,
-        ("astray",) * prompts, (True,) * prompts,
-    )  # fmt: skip
+def own_papers() -> dict[str, Paper]:
+    """By name of their folder, the papers in the package itself: their tests are here, those of others elsewhere."""
+    rooms = [(*paper.room.rpartition("."), paper) for paper in all_papers().values()]
+    return {name: paper for parent, _, name, paper in rooms if parent == "anatomy_bench.papers"}
 
 
-LAYERS_OF: dict[Any, int] = {}
-INVENTED: dict[type, Callable[[Any], Record]] = {
-    ComponentUnit: lambda unit: component_structure(weights(unit), unit),
-    RegressionUnit: lambda unit: component_predictability(weights(unit).astype(np.float64), unit),
-    RecoveryUnit: trained_layer,
-    Training: trained,
-}
-EXPERIMENTS = ("ablation", "structure", "predictability", "manipulation", "perturbation", "recovery", "growth")
-"""Those whose results can be invented: findings on others are left out."""
+def invented(unit: Any, layers: int = 30) -> Record:
+    """A result of a unit, of a model of so many layers."""
+    return inventors()[type(unit)](unit, layers) if type(unit) in inventors() else score(unit)
 
 
-def invented(unit: Any) -> Record:
-    return INVENTED.get(type(unit), score)(unit)
-
-
-def measured(need: Need, of: SubjectRecord, profile: Profile, invent: Callable[[Any], Record] = invented) -> Any:
+def measured(need: Need, of: SubjectRecord, profile: Profile, invent: Callable[[Any], Record] | None = None) -> Any:
     made = assembled(need, of, profile, invent)
-    return made.experiment.assemble(made.setting, made.config, made.finished)
+    return made.task.assemble(made.finished)
 
 
-def assembled(need: Need, of: SubjectRecord, profile: Profile, invent: Callable[[Any], Record] = invented) -> Assembled:
+def assembled(
+    need: Need, of: SubjectRecord, profile: Profile, invent: Callable[[Any], Record] | None = None
+) -> Assembled:
+    """What a measurement is assembled from.
+
+    Args:
+        need: that it meets.
+        of: the model.
+        profile: that is run.
+        invent: a unit's result, where it is another than in every other ledger.
+    """
     experiment = get_experiment(need.experiment)
     config = experiment.configure(profile, need.layers)
     if isinstance(experiment, FollowUp):
         config = experiment.follow(config, _earlier(Need(experiment.follows, need.corpus), of, profile))
     config = replace(config, **{name: DRAWS for name in ("null_draws", "resamples") if hasattr(config, name)})
     corpus = CorpusRecord(need.corpus or "ten", "d" * 64, SENTENCES, SENTENCES * TOKENS, (TOKENS,) * SENTENCES)
-    units = experiment.units(of, config, 0)
-    LAYERS_OF.update(dict.fromkeys(units, of.layers))
-    finished = {unit: Finished(invent(unit), 0.1) for unit in units}
-    return Assembled(experiment, Setting(of, corpus if experiment.reads_corpus else None, PROVENANCE), config, finished)
+    setting = Setting(of, corpus if experiment.reads_corpus else None, PROVENANCE)
+    task = Task(need, experiment, config, setting, Corpus(corpus.name, ()))
+    make = invent or partial(invented, layers=of.layers)
+    return Assembled(task, {unit: Finished(make(unit), 0.1) for unit in task.units})
 
 
 @cache
@@ -130,16 +117,15 @@ def _earlier(need: Need, of: SubjectRecord, profile: Profile) -> Any:
 
 @cache
 def ledger(layers: int = 30, profile: Profile = Profile.QUICK) -> Ledger:
-    """Every claim whose experiment can be invented, judged on an invented model."""
+    """Every claim, judged on an invented model."""
     made, verdicts = {}, {}
     for finding in all_findings():
-        if {need.experiment for claim in finding.claims for need in claim.needs} <= set(EXPERIMENTS):
-            for claim in finding.claims:
-                applies = not claim.runs_model or claim.applies(layers) is None
-                for need in claim.needs if applies else ():
-                    made[need] = made.get(need) or measured(need, subject(layers), profile)
-                needs = [made[need] for need in claim.needs] if applies else []
-                verdicts[claim.id] = judge(claim, layers if claim.runs_model else None, needs)
+        for claim in finding.claims:
+            applies = not claim.runs_model or claim.applies(layers) is None
+            for need in claim.needs if applies else ():
+                made[need] = made.get(need) or measured(need, subject(layers), profile)
+            needs = [made[need] for need in claim.needs] if applies else []
+            verdicts[claim.id] = judge(claim, layers if claim.runs_model else None, needs)
     return make_ledger(all_findings(), verdicts, made, Options(model="invented"))
 
 

@@ -4,13 +4,14 @@ A mutation changes nothing but what its claim is about, and by as little as it t
 most mutations are given the number and make the measurement that it should be read off from.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
-from ledgers import INVENTED, SENTENCES, TOKENS, invented, measured, subject
+from ledgers import SENTENCES, TOKENS, invented, inventors, measured, subject
 
 from anatomy_bench.claim.claim import Criterion, Need, VerdictWord
 from anatomy_bench.engine.interventions import Intact
@@ -33,6 +34,9 @@ Cost = Callable[[Any], float]
 
 Chosen = Sequence[Any]
 """The units that a claim reads."""
+
+Changes = Mapping[str, Any]
+"""New values of printed numbers, by their path of keys and positions, such as `ablation/layers/3/category`."""
 
 Case = tuple[VerdictWord, float | None, Measurements]
 """What is to come of measurements: the verdict, and the value if it is known."""
@@ -94,6 +98,18 @@ class Worlds:
             yield from ((word, None, self.measure(each)) for each in worlds)
 
 
+def altered(printed: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """A paper's published numbers with some of them changed."""
+    data = copy.deepcopy(dict(printed))
+    for path, value in changes.items():
+        *parents, last = path.split("/")
+        place: Any = data
+        for key in parents:
+            place = place[int(key)] if isinstance(place, list) else place[key]
+        place[int(last) if isinstance(place, list) else last] = value
+    return data
+
+
 def nats(percent: float) -> float:
     """The change of loss behind a degradation."""
     return float(np.log1p(percent / 100))
@@ -112,7 +128,7 @@ frozen = cache(invented)
 
 def scores(cost: Cost, spread: float, unit: Any) -> Record:
     """Scores under which an intervention costs so many nats a token, by sentence more or less."""
-    if type(unit) in INVENTED:
+    if type(unit) in inventors():
         return frozen(unit)
     damage = 0.0 if isinstance(unit, Intact) else cost(unit) + spread * unlike(unit, SENTENCES)
     return SentenceScores(tuple((60.0 + TOKENS * damage) * np.ones(SENTENCES)))

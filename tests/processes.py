@@ -16,8 +16,9 @@ _CONTEXT.set_forkserver_preload([
     "transformers.models.llama.modeling_llama", "transformers.models.auto.modeling_auto",
     "transformers.modeling_gguf_pytorch_utils", "transformers.tokenization_utils_tokenizers",
     "anatomy_bench.cli", "anatomy_bench.subject", "anatomy_bench.run.run", "anatomy_bench.run.judging",
-    "anatomy_bench.experiments.ablation.experiment", "anatomy_bench.papers.anatomical_heterogeneity.experiments.perturbation.experiment",
-    "anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment", "anatomy_bench.report.writing", "anatomy_bench.run.inventory",
+    "anatomy_bench.report.writing", "anatomy_bench.run.inventory", "anatomy_bench.experiments.ablation.experiment",
+    "anatomy_bench.papers.anatomical_heterogeneity.experiments.perturbation.experiment",
+    "anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.experiment",
 ])  # fmt: skip
 
 

@@ -13,7 +13,7 @@ _DEVICES = Path("/dev")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write, flush to disk and rename, so that a kill leaves the old file or the new one.
+    """Write, flush to disk and rename, so that a kill leaves either the old file or the new one.
 
     Raises:
         UsageError: the place cannot be written to, or the disk is full.
@@ -40,10 +40,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Find out before hours of work whether a file could be written; leave nothing behind.
+    """Check, before hours of work, that a file can be written; leave nothing behind.
 
     Raises:
-        UsageError: it could not.
+        UsageError: it cannot.
     """
     try:
         if path.is_dir():
@@ -55,13 +55,13 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Find out whether files could be written into a folder, which need not exist yet; leave nothing behind.
+    """Check that files can be written into a folder, which need not exist yet; leave nothing behind.
 
     Raises:
-        UsageError: they could not.
+        UsageError: they cannot.
     """
     try:
-        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+        existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
@@ -69,7 +69,7 @@ def check_folder(path: Path) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether a path is a device or a pipe, such as /dev/stdout: written to, never replaced."""
+    """Whether a path is a device or a pipe, such as /dev/stdout, which is written to and never replaced."""
     return path.parent == _DEVICES or (path.exists() and not path.is_file() and not path.is_dir())
 
 

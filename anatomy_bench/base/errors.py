@@ -1,21 +1,21 @@
-"""Errors that a user can mend; the command line and the plugin print them as one line."""
+"""Errors that a user can fix; the command line and the plugin print them as one line."""
 
 from typing import ClassVar
 
 
 class AnatomyError(Exception):
-    """An error told in one line that says what to do.
+    """An error whose message is one line that says what to do.
 
     Attributes:
-        exit_code: what the process ends with (`docs/architecture.md`, exit codes).
+        exit_code: the exit code of the process (`docs/architecture.md`, exit codes).
     """
 
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        """One line without control characters: part of it may be a stranger's text, and it goes to a terminal."""
+        """One line without control characters: it goes to a terminal and may quote text from an unknown source."""
         line = " ".join(super().__str__().split())
-        return "".join(each if each.isprintable() else "?" for each in line)
+        return "".join(character if character.isprintable() else "?" for character in line)
 
 
 class UsageError(AnatomyError):
@@ -24,8 +24,16 @@ class UsageError(AnatomyError):
     exit_code = 2
 
 
-class DamagedUnitWarning(UserWarning):
-    """A file of the store is not what was stored; its units are measured again."""
+class AnatomyWarning(UserWarning):
+    """Something that a user should know and that ends nothing; the command line prints it as one line."""
+
+
+class DeviceWarning(AnatomyWarning):
+    """There may be a GPU here, and it cannot be used."""
+
+
+class DamagedUnitWarning(AnatomyWarning):
+    """A stored file does not match its checksum; its units are measured again."""
 
 
 class UnfitModelError(AnatomyError):

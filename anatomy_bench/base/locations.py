@@ -15,10 +15,10 @@ _OWNER_ONLY = 0o700
 
 
 def cache_folder() -> Path:
-    """The user's cache of converted models and finished measurements; made now, for nobody else, if it is not there.
+    """The user's cache of converted models and finished measurements; if missing, created for this user only.
 
     Raises:
-        UsageError: it cannot be made, or anybody may write to it: what it holds is believed.
+        UsageError: it cannot be made, or anybody may write to it, although its content is trusted.
     """
     folder = _cache_path()
     try:
@@ -26,15 +26,15 @@ def cache_folder() -> Path:
         folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
         mode = folder.stat().st_mode
     except OSError as error:
-        told = f"cannot write to the cache {folder}: {error.strerror}; {CACHE_VARIABLE} names another folder"
-        raise UsageError(told) from error
+        message = f"cannot write to the cache {folder}: {error.strerror}; {CACHE_VARIABLE} names another folder"
+        raise UsageError(message) from error
     if mode & stat.S_IWOTH:
         raise UsageError(f"anybody can write to the cache {folder}; run: chmod o-w {folder}")
     return folder
 
 
 def store_folder() -> Path:
-    """Where finished units are kept, whether or not there are any yet."""
+    """The folder of finished jobs, which may not exist yet."""
     return _cache_path() / "store"
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Advance = Callable[[int], None]
-"""Tell that so many more steps are done."""
+"""Report that this many more steps are done."""
 
 
 class Progress(Protocol):
-    """Where experiments tell how far they are."""
+    """Where experiments report their progress."""
 
     def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
-        """Begin a stage of so many steps."""
+        """Begin a stage of this many steps."""
         ...
 
 
@@ -23,7 +23,7 @@ class SilentProgress:
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Advance]:
-        """Begin a stage that nobody watches."""
+        """Begin a stage without showing anything."""
         del name, total
         yield lambda _: None
 
@@ -33,7 +33,7 @@ class TerminalProgress:
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Advance]:
-        """Show a bar for the length of the stage."""
+        """Show a bar until the stage ends."""
         from rich import progress as bars
         from rich.console import Console
 
@@ -50,13 +50,13 @@ class TerminalProgress:
 
 @dataclass(frozen=True)
 class NamedProgress:
-    """Progress that says what its stages are of, such as `ablation on wide, part 2 of 3: scoring`."""
+    """Progress that puts the name of the work before each stage, such as `ablation on wide, part 2 of 3: scoring`."""
 
     inner: Progress
     name: str
 
     def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
-        """Begin a stage of the named work."""
+        """Begin a stage, with the name of the work before it."""
         return self.inner.stage(f"{self.name}: {name}", total)
 
 

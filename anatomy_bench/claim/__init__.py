@@ -1,1 +1,1 @@
-"""Claims, the numbers that papers print, and what verdicts add up to."""
+"""Claims, printed numbers, and the conclusion from a finding's verdicts."""

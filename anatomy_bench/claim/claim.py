@@ -1,9 +1,8 @@
 """Claims, and how a measurement judges them.
 
-A `Claim` is one sentence of a paper made executable: where it stands, what was
-published, the criterion that decides, and a pure function from measurements to
-an `Estimate`. `judge` never needs a model, so stored measurements can be judged again.
-What the verdicts on a finding add up to is in `conclusion.py`.
+A `Claim` is one sentence of a paper made executable: its place in the paper, the published value, the criterion that
+decides, and a pure function from measurements to an `Estimate`. `judge` never needs a model, so stored measurements
+can be judged again. `conclusion.py` turns the verdicts on a finding's claims into its conclusion.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,11 +40,11 @@ class VerdictWord(StrEnum):
 
 @dataclass(frozen=True)
 class Estimate(Record):
-    """A measured value with what is known of its uncertainty.
+    """A measured value and its uncertainty, as far as that is known.
 
     Attributes:
         value: in the claim's unit.
-        interval95: `None` where the uncertainty is unknown; never of zero width for want of data.
+        interval95: `None` where the uncertainty is unknown; never an interval of zero width because data are missing.
         note: what else a reader needs to understand the value, in a phrase.
     """
 
@@ -80,7 +79,7 @@ class Criterion(Record):
         return self.low <= value <= self.high
 
     def judge(self, interval: Interval) -> VerdictWord:
-        """SUPPORTED if the whole interval meets the criterion, REFUTED if none of it does."""
+        """SUPPORTED if the whole interval meets the criterion, REFUTED if no part of it does, else INCONCLUSIVE."""
         if self.holds_for(interval.low) and self.holds_for(interval.high):
             return VerdictWord.SUPPORTED
         if self.strict:
@@ -90,7 +89,7 @@ class Criterion(Record):
         return VerdictWord.REFUTED if outside else VerdictWord.INCONCLUSIVE
 
     def __str__(self) -> str:
-        """As a reader writes it, such as `< 0` or `-0.52 to -0.48`."""
+        """As it is shown to readers, such as `< 0` or `-0.52 to -0.48`."""
         if self.low == float("-inf"):
             return f"{'<' if self.strict else '≤'} {self.high:g}"
         if self.high == float("inf"):
@@ -131,7 +130,7 @@ class Need(Record):
 
     Attributes:
         experiment: its name, such as `ablation`.
-        corpus: a corpus by name; `None` is the run's own (`ten`, or `--corpus FILE`).
+        corpus: name of a corpus; `None` is the run's own (`ten`, or `--corpus FILE`).
         layers: measure only these layers; `None` measures all.
     """
 
@@ -141,20 +140,20 @@ class Need(Record):
 
     @property
     def name(self) -> str:
-        """As people name it, such as `ablation on wide, layers 14, 17 only`."""
+        """A name for readers, such as `ablation on wide, layers 14, 17 only`."""
         where = f" on {self.corpus}" if self.corpus else ""
         layers = f", layers {', '.join(map(str, self.layers))} only" if self.layers else ""
         return f"{self.experiment}{where}{layers}"
 
 
 def always_applies(layer_count: int) -> str | None:
-    """The default of `Claim.applies`: any model will do."""
+    """The default of `Claim.applies`: the claim can be asked of any model."""
     del layer_count
     return None
 
 
 def needs_layer_count(required: int) -> Callable[[int], str | None]:
-    """For claims that name layers by their number in the paper's model."""
+    """A value of `Claim.applies` for claims that name layers by their number in the paper's model."""
 
     def applies(layer_count: int) -> str | None:
         if layer_count == required:
@@ -169,17 +168,17 @@ class Claim:
     """One sentence of a paper, made executable.
 
     Attributes:
-        id: unique, `finding.claim`.
+        id: unique, `paper.finding.claim`.
         statement: the sentence, in our words.
         place: where the paper says it.
         kind: replication, control or consistency.
         published: the paper's value in `unit`, or `None` where it gives none.
-        unit: of `published`, the criterion and the estimate.
+        unit: of the published value, the criterion and the estimate.
         criterion: the values for which the claim holds.
         why: the reason for that criterion.
-        needs: the measurements handed to `estimate`, in this order.
+        needs: the measurements that `estimate` takes, in this order.
         estimate: a pure function of those measurements.
-        applies: from the subject's number of layers to the reason why the claim cannot be asked, or `None`.
+        applies: takes the subject's number of layers; returns why the claim cannot be asked, or `None` if it can.
     """
 
     id: str
@@ -196,7 +195,7 @@ class Claim:
 
     @property
     def runs_model(self) -> bool:
-        """Whether the claim needs a subject (`gpu` in pytest)."""
+        """Whether the claim needs a subject (mark `model` in pytest)."""
         return bool(self.needs)
 
 
@@ -209,8 +208,8 @@ class Finding:
         paper: id of the paper, such as `anatomical-heterogeneity`.
         title: the finding in a few words.
         place: the paper's sections and tables.
-        order: position in the paper's order.
-        claims: in the order to read them.
+        order: findings of a paper are listed in ascending order of this number.
+        claims: in the order in which they are shown.
     """
 
     id: str
@@ -226,9 +225,9 @@ class NumericalError(Record):
     """By how much rounding may have moved an estimate, in the claim's unit.
 
     Attributes:
-        value: the value.
-        low: the lower end of its interval, which may be on another scale.
-        high: the upper end.
+        value: by how much the value may have moved.
+        low: by how much the lower end of its interval may have; the interval may be on another scale.
+        high: by how much the upper end may have.
     """
 
     value: float
@@ -238,15 +237,15 @@ class NumericalError(Record):
 
 @dataclass(frozen=True)
 class Verdict(Record):
-    """What a claim came to on one subject.
+    """The answer to a claim on one subject.
 
     Attributes:
         claim: id of the claim.
         word: one of the four answers.
-        value: measured, in the claim's unit; `None` if not applicable.
+        value: measured value in the claim's unit; `None` if not applicable.
         interval95: of the value.
-        numerical_error: by how much rounding may have moved them, where that is known.
-        reason: why the word is not plain from value, interval and criterion.
+        numerical_error: by how much rounding may have moved value and interval, where that is known.
+        reason: why the word is what it is, where value, interval and criterion alone do not show it.
         note: the estimate's note.
     """
 
@@ -279,10 +278,10 @@ def judge(
         claim: the claim.
         layer_count: of the subject; `None` for claims that need none.
         measurements: one for each of `claim.needs`, in that order.
-        numerical_error: by how much rounding may have moved the estimate (`numerical_error.py`).
+        numerical_error: by how much rounding may have moved the estimate (`run/numerical_error.py`).
 
-    An empirical estimate of unknown uncertainty is INCONCLUSIVE, whatever its value, and so is one that
-    without rounding might be judged otherwise. Consistency claims are exact where they carry no rounding interval.
+    A measured estimate of unknown uncertainty is INCONCLUSIVE, whatever its value. So is one that might be judged
+    differently without rounding. A consistency claim without an interval is exact.
     """
     inapplicable = claim.applies(layer_count) if layer_count is not None else None
     if inapplicable:

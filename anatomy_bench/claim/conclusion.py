@@ -1,4 +1,4 @@
-"""What the verdicts on the claims of a finding add up to."""
+"""The conclusion of a finding, from the verdicts on its claims."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from anatomy_bench.claim.claim import Finding, Kind, Verdict, VerdictWord
 
 
 class Conclusion(StrEnum):
-    """What the claims of one finding add up to."""
+    """What the verdicts on one finding mean together."""
 
     REPRODUCED = "reproduced"
     EXPLAINED_BY_CONTROL = "explained by its control"
@@ -20,22 +20,22 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True)
 class _Tally:
-    """How often each word was said, among the claims that could be asked."""
+    """The words of the verdicts on those claims that could be asked."""
 
     words: list[VerdictWord] = field(default_factory=list[VerdictWord])
 
     def all(self, word: VerdictWord) -> bool:
-        return bool(self.words) and all(each is word for each in self.words)
+        return bool(self.words) and all(said is word for said in self.words)
 
     def any(self, word: VerdictWord) -> bool:
-        return any(each is word for each in self.words)
+        return any(said is word for said in self.words)
 
 
 def conclude(finding: Finding, verdicts: Sequence[Verdict]) -> Conclusion:
-    """What the verdicts on a finding's claims add up to.
+    """The conclusion from the verdicts on a finding's claims.
 
-    Consistency claims count as the paper's report, like replications. A finding
-    whose numbers hold and one of whose controls is refuted is explained by that control.
+    Consistency claims count as reported by the paper, like replications. If all reported claims hold
+    and a control is refuted, the finding is explained by that control.
     """
     word_of = {verdict.claim: verdict.word for verdict in verdicts}
     asked = [

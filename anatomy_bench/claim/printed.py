@@ -1,7 +1,7 @@
-"""Numbers as a paper prints them, with the interval that their rounding leaves open.
+"""Printed numbers, with the interval of true values that would be rounded to them.
 
-Arithmetic is exact (fractions), so that an interval never loses the true value
-to floating point. Operands count as independent, which can only widen a result.
+Arithmetic is exact (fractions), so that an interval never loses the true value to floating-point error. Operands are
+treated as independent, which can only widen a result.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Printed:
 
     Attributes:
         value: as printed, or as derived from the printed values.
-        low: the least true value that could stand behind it.
+        low: the least true value that fits the printed ones.
         high: the greatest.
     """
 
@@ -30,13 +30,13 @@ class Printed:
     high: Fraction
 
     def __post_init__(self) -> None:
-        """Refuse an interval that does not hold the value."""
+        """Refuse an interval that does not contain the value."""
         if not self.low <= self.value <= self.high:
             raise ValueError(f"{float(self.value)} lies outside [{float(self.low)}, {float(self.high)}]")
 
     @classmethod
     def parse(cls, text: str, *, unit: str | None = None) -> "Printed":
-        """A printed number, up to half a unit in its last place to either side.
+        """A printed number, with an interval of half a unit in its last place to either side.
 
         Args:
             text: digits without thousands separators, such as `"22.60"`.
@@ -52,13 +52,13 @@ class Printed:
 
     @classmethod
     def exact(cls, number: Number) -> "Printed":
-        """A number that no rounding leaves open."""
+        """An exact number, which was not rounded."""
         value = Fraction(number)
         return cls(value, value, value)
 
     @classmethod
     def between(cls, low: Fraction, high: Fraction) -> "Printed":
-        """What is known only to lie between two bounds, with their middle as its value."""
+        """A number that is only known to lie between two bounds; its value is their middle."""
         return cls((low + high) / 2, low, high)
 
     def __neg__(self) -> "Printed":
@@ -96,7 +96,7 @@ class Printed:
         """
         other = _printed(other)
         if other.low <= 0 <= other.high:
-            raise ZeroDivisionError("the divisor's interval holds zero")
+            raise ZeroDivisionError("the divisor's interval contains zero")
         return self * Printed(1 / other.value, 1 / other.high, 1 / other.low)
 
     def __rtruediv__(self, other: Number) -> "Printed":
@@ -110,16 +110,16 @@ class Printed:
         return Printed(abs(self.value), nearest_to_zero, max(bounds))
 
     def agrees_with(self, other: "Printed") -> bool:
-        """Whether one true value could stand behind both."""
+        """Whether one true value fits both."""
         return self.low <= other.high and other.low <= self.high
 
     def estimate(self, note: str = "") -> Estimate:
-        """The number for a claim: without an interval where rounding leaves nothing open."""
+        """The number as a claim's estimate, without an interval if it is exact."""
         exact = self.low == self.high
         return Estimate(float(self.value), None if exact else Interval(float(self.low), float(self.high)), note)
 
     def criterion(self) -> Criterion:
-        """The values that this number could stand for."""
+        """The true values that fit this number."""
         return Criterion(low=float(self.low), high=float(self.high))
 
     def __str__(self) -> str:
@@ -129,7 +129,7 @@ class Printed:
 
 
 def common(numbers: Iterable[Printed]) -> Printed:
-    """The one quantity that all of these stand for: what is left open by every one of them.
+    """One quantity that was printed several times: the true values that fit every one of them.
 
     Raises:
         ValueError: no value lies in all of the intervals.

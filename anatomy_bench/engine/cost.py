@@ -1,6 +1,6 @@
 """What a job costs, before it is done: operations and memory, by arithmetic on the sizes of model and text.
 
-Operations are those of matrix products, two to a multiply-add. Bytes are what is taken at the peak beside the
+Operations are those of matrix products, two for each multiply-add. Bytes are the memory at the peak, beyond the
 model's own weights; each function says what it counts.
 """
 
@@ -21,7 +21,7 @@ FLOAT32_BYTES = 4
 FLOAT64_BYTES = 8
 
 WORKSPACE_BYTES = 1 << 26
-"""What libraries take when they are first used, and products to work in; beside what is counted."""
+"""Memory that is not counted otherwise: for libraries when they are first used, and as workspace of products."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class ModelSize:
 
     Attributes:
         layers: decoder layers.
-        layer_parameters: of the largest of them.
+        layer_parameters: parameters of the largest layer.
         largest_matrix: parameters of the largest matrix in a layer.
         width: of the residual stream.
-        widest: of any matrix in a layer, the feed-forward block's inner width as a rule.
+        widest: the largest width of any matrix in a layer, usually the inner width of the feed-forward block.
         vocabulary: rows of the head.
         parameters: of the whole model.
         bytes_per_parameter: in memory.
@@ -52,15 +52,15 @@ class ModelSize:
 
     @property
     def weight_bytes(self) -> int:
-        """Of the whole model."""
+        """Memory of the whole model's weights."""
         return self.parameters * self.bytes_per_parameter
 
     def pass_flops(self, layers: int, tokens: int) -> int:
-        """Of tokens that pass so many layers."""
+        """Operations of that many tokens in that many layers."""
         return 2 * layers * self.layer_parameters * tokens
 
     def head_flops(self, tokens: int) -> int:
-        """Of the logits of so many tokens."""
+        """Operations of the logits of that many tokens."""
         return 2 * self.vocabulary * self.width * tokens
 
 
@@ -70,7 +70,7 @@ class Cost:
 
     Attributes:
         flops: floating-point operations of its matrix products.
-        bytes: at the peak, beside the model's weights.
+        bytes: of memory at the peak, beyond the model's weights.
     """
 
     flops: int
@@ -78,15 +78,15 @@ class Cost:
 
 
 def sweep_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: CorpusRecord) -> Cost:
-    """Of scoring interventions in one sweep.
+    """The cost of scoring interventions in one sweep.
 
-    Operations: of the clean stream and of each copy from the first layer that it touches, and the head's of all.
+    Operations: the clean stream in all layers, each copy from the first layer that it touches, and the head for all.
     Memory: the streams before and after a layer, one call of a layer, one layer's weights three times in float32
     while they are changed, and a chunk of logits.
     """
-    changed = [each for each in interventions if each.touched]
+    changed = [intervention for intervention in interventions if intervention.touched]
     copies = 1 + len(changed)
-    passed = size.layers + sum(_passed_layers(each, size.layers) for each in changed)
+    passed = size.layers + sum(_passed_layers(intervention, size.layers) for intervention in changed)
     tokens = min(TOKENS_PER_WALK, copies * _padded_tokens(corpus))
     call_tokens = min(tokens, max(TOKENS_PER_CALL[size.device], *corpus.sentence_tokens))
     streams = 2 * tokens * size.width * size.bytes_per_parameter
@@ -97,10 +97,10 @@ def sweep_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: C
 
 
 def plain_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: CorpusRecord) -> Cost:
-    """Of plain forward passes in float32, a sentence and a variant at a time.
+    """The cost of plain forward passes in float32, one sentence and one variant at a time.
 
-    Memory: the checkpoint once more where the subject is of another precision, one layer changed, and one
-    sentence's logits.
+    Memory: a second copy of the model if the subject has another precision, one changed layer, and the logits of one
+    sentence.
     """
     longest = max(corpus.sentence_tokens)
     again = 0 if size.bytes_per_parameter == FLOAT32_BYTES else size.parameters * FLOAT32_BYTES
@@ -114,12 +114,13 @@ def plain_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: C
 def training_cost(
     layers: Sequence[int], steps: int, batch_sentences: int, size: ModelSize, corpus: CorpusRecord
 ) -> Cost:
-    """Of training noised layers in one loop, and scoring the corpus after every step.
+    """The cost of training noised layers in one loop, and of scoring the corpus after every step.
 
-    Sentences of the training text count as the corpus' do. Operations of a step: each copy's rows pass their own
-    layer and the later ones forth and back, with the gradient of its own weights; the clean stream passes the model
-    once; the scored text passes forth alone. Memory: of each copy its weights, their gradient and two moments in
-    float32, the clean streams at each of the layers, and what is kept for the way back.
+    Sentences of the training text are taken to be as long as those of the corpus. Operations of a step: each copy's
+    rows pass their own layer and the later ones forward and backward, with the gradient of the copy's own weights; the
+    clean stream passes the model once; the scored text passes forward only. Memory: for each copy its weights, their
+    gradient and two moments in float32, the clean streams at each of the layers, and the activations kept for the
+    backward pass.
     """
     trained = batch_sentences * corpus.tokens // corpus.sentences
     later = sum(size.layers - layer for layer in layers)
@@ -138,9 +139,9 @@ def training_cost(
 
 
 def products_cost(size: ModelSize) -> Cost:
-    """Of the inner products of all layers of a component, in float64, which takes twice as long.
+    """The cost of the inner products of all layers of a component, in float64, which takes twice as long.
 
-    Memory: the component in float32 twice, as the layers are stacked, and the part of it that is widened.
+    Memory: the component twice in float32, while its layers are stacked, and the part of it that is widened.
     """
     flops = 2 * 2 * size.layers**2 * size.largest_matrix
     widened = size.layers * min(size.largest_matrix, COLUMNS_PER_PRODUCT) * FLOAT64_BYTES
@@ -148,16 +149,17 @@ def products_cost(size: ModelSize) -> Cost:
 
 
 def _passed_layers(intervention: Intervention, layers: int) -> int:
-    """From the first that it touches; layers that it skips cost nothing."""
+    """Layers to compute, from the first one touched; layers that are skipped cost nothing."""
     skipped = sum(intervention.at(layer, layers) == Skip(layer) for layer in intervention.touched)
     return layers - min(intervention.touched) - skipped
 
 
 def _padded_tokens(corpus: CorpusRecord) -> int:
-    """At most: sentences are padded to the longest of those of like length."""
+    """Upper bound: sentences are padded to the longest one of their batch."""
     return corpus.sentences * max(corpus.sentence_tokens)
 
 
 def _logits_bytes(size: ModelSize, positions: int) -> int:
     """As the model makes them, and in float32."""
-    return min(positions, TOKENS_PER_HEAD_CALL) * size.vocabulary * (size.bytes_per_parameter + FLOAT32_BYTES)
+    held = min(positions, TOKENS_PER_HEAD_CALL[size.device])
+    return held * size.vocabulary * (size.bytes_per_parameter + FLOAT32_BYTES)

@@ -1,4 +1,4 @@
-"""The head of a model, fed with chosen positions, a bounded number at a time."""
+"""The head of a model, applied to chosen positions only, a bounded number at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,16 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anatomy_bench.engine.limits import TOKENS_PER_HEAD_CALL
+from anatomy_bench.engine.limits import TOKENS_PER_HEAD_CALL, TOKENS_PER_SOFTMAX
 from anatomy_bench.engine.stack import LayerStack
-
-_TOKENS_PER_SOFTMAX = 8
-"""Positions whose logits are worked on at the same time: those of more leave a processor's cache between two steps."""
 
 
 @contextmanager
 def without_logits(stack: LayerStack) -> Iterator[None]:
-    """Let the model's forward passes make logits of one position, not of all."""
+    """Make the model's forward passes compute logits for one position instead of all."""
     head = stack.model.get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda _, args: (args[0][:1, :1],))
     try:
@@ -28,11 +25,11 @@ def without_logits(stack: LayerStack) -> Iterator[None]:
 def logits_of(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Logits at positions of the last layer's output, a chunk at a time, with the position of each chunk.
 
-    The model's own forward makes them, its layers passed by, so that whatever it does
-    after its layers (norms, scaling, soft-capping) is done.
+    The model's own forward computes them with its layers bypassed, so that everything it does
+    after its layers (norms, scaling, soft-capping) is included.
 
     Args:
-        stack: whose model has the head.
+        stack: of the model that has the head.
         hidden: shape (positions, width).
     """
     given: list[Tensor] = []
@@ -42,9 +39,10 @@ def logits_of(stack: LayerStack, hidden: Tensor) -> Iterator[tuple[int, Tensor]]
         return (lambda *_, **__: stack.as_output(given[-1])) if index == last else stack.pass_by
 
     one_token = torch.zeros((1, 1), dtype=torch.long, device=hidden.device)
+    at_a_time = TOKENS_PER_HEAD_CALL[hidden.device.type]
     with stack.forwards(replaced):
-        for start in range(0, len(hidden), TOKENS_PER_HEAD_CALL):
-            given[:] = [hidden[None, start : start + TOKENS_PER_HEAD_CALL]]
+        for start in range(0, len(hidden), at_a_time):
+            given[:] = [hidden[None, start : start + at_a_time]]
             logits = stack.model(input_ids=one_token, use_cache=False).logits
             yield start, logits.view(-1, logits.shape[-1])
 
@@ -53,19 +51,20 @@ def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tenso
     """Negative log-likelihood of targets, in nats, without gradients.
 
     Args:
-        stack: whose model has the head.
+        stack: of the model that has the head.
         hidden: the last layer's output just before each target, shape (targets, width).
         targets: token ids, shape (targets,).
 
     Returns:
         Shape (targets,).
     """
+    at_a_time = TOKENS_PER_SOFTMAX[hidden.device.type]
     pieces = [
         _nll_nats(some, each)
         for start, logits in logits_of(stack, hidden)
         for some, each in zip(
-            torch.split(logits, _TOKENS_PER_SOFTMAX),
-            torch.split(targets[start : start + len(logits)], _TOKENS_PER_SOFTMAX),
+            torch.split(logits, at_a_time),
+            torch.split(targets[start : start + len(logits)], at_a_time),
             strict=True,
         )
     ]
@@ -73,7 +72,7 @@ def target_nll_nats(stack: LayerStack, hidden: Tensor, targets: Tensor) -> Tenso
 
 
 def _nll_nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy in float32, in place: a log-softmax would write another tensor as large as the logits."""
+    """Cross entropy in float32, in place: a log-softmax would allocate another tensor as large as the logits."""
     logits = logits.float()
     largest = logits.amax(dim=-1, keepdim=True)
     of_targets = logits.gather(-1, targets[:, None])

@@ -1,8 +1,8 @@
 """Changes to a model's layers, as frozen values.
 
-An intervention only describes; `Subject.applied` carries it out in place and undoes it, and the sweep
-(`engine/sweep.py`) scores it without touching the model. Anything that has what `Intervention` asks for is one: an
-experiment's own lie in its folder, here or in another package.
+An intervention only describes a change. `Subject.applied` makes it in place and undoes it; the sweep
+(`engine/sweep.py`) scores it without touching the model. Every class with the members of `Intervention` is one.
+An experiment's own interventions are in its folder, here or in another package.
 """
 
 import re
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     """Parameters of one decoder layer by name."""
 
     WeightsOf = Callable[[int], Weights]
-    """From a layer's index to the weights that it was loaded with."""
+    """Takes a layer's index; returns the weights with which the layer was loaded."""
 
 
 class Intervention(Protocol):
@@ -39,19 +39,19 @@ class Intervention(Protocol):
         ...
 
     def at(self, layer: int, layer_count: int) -> "Intervention":
-        """What it does to one of its layers: where that is equal, so are the layer's new weights."""
+        """What it does to one of its layers; where two are equal, the layer's new weights are, and are made once."""
         ...
 
     def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
-        """The weights that one of its layers gets; `None` if the layer is passed by.
+        """The new weights of one of its layers; `None` if the layer is skipped.
 
         Args:
             layer: one of `touched`.
-            weights_of: from any layer's index to the weights that it was loaded with.
-            layer_count: of the model.
+            weights_of: takes any layer's index; returns the weights with which that layer was loaded.
+            layer_count: number of layers of the model.
 
         Raises:
-            ValueError: it cannot be done to this model.
+            ValueError: this model cannot be changed in this way.
         """
         ...
 
@@ -64,14 +64,14 @@ _KINDS: dict[str, type[Record]] = {}
 
 
 def registered(intervention: KindT) -> KindT:
-    """Class decorator: JSON that names the `kind` of this class is read as one (`intervention_from_data`).
+    """Class decorator: `intervention_from_data` reads JSON with the `kind` of this class as an instance of it.
 
     Raises:
         ValueError: another class has that kind; both places are named.
     """
     kind = str(getattr(intervention, "kind"))  # noqa: B009 (a field's default, which no `Record` declares)
     other = _KINDS.setdefault(kind, intervention)
-    if _place(other) != _place(intervention):  # the same class again, where a module is loaded anew
+    if _place(other) != _place(intervention):  # the same class again is fine: its module was reloaded
         raise ValueError(f"two kinds of intervention are called {kind!r}: {_place(other)} and {_place(intervention)}")
     _KINDS[kind] = intervention
     return intervention
@@ -82,10 +82,10 @@ def _place(kind: type) -> str:
 
 
 def intervention_from_data(data: Mapping[str, Any]) -> Intervention:
-    """The intervention that `to_data` took apart.
+    """Build an intervention from the output of `to_data`.
 
     Raises:
-        ValueError: no such kind is registered, or the fields are not its own.
+        ValueError: no such kind is registered, or the fields do not fit it.
     """
     kind = data.get("kind")
     if kind not in _KINDS:
@@ -104,13 +104,13 @@ def is_matrix(name: str, tensor: "Tensor") -> bool:
 
 
 def require_alike(layer: int, weights_of: "WeightsOf", others: Sequence[int]) -> None:
-    """Check that layers can take each other's parameters.
+    """Check that a layer could take the parameters of others.
 
     Raises:
         ValueError: their parameters differ in name or shape.
     """
-    own, *rest = ({name: tensor.shape for name, tensor in weights_of(each).items()} for each in (layer, *others))
-    if any(each != own for each in rest):
+    own, *rest = ({name: tensor.shape for name, tensor in weights_of(one).items()} for one in (layer, *others))
+    if any(other != own for other in rest):
         raise ValueError(f"layer {layer} and its neighbours have parameters of different names or shapes")
 
 
@@ -142,7 +142,7 @@ class OneLayer(Record):
     """Anything done to a single layer.
 
     Attributes:
-        layer: which.
+        layer: the layer.
     """
 
     layer: int
@@ -153,7 +153,7 @@ class OneLayer(Record):
         return (self.layer,)
 
     def at(self, layer: int, layer_count: int) -> Self:
-        """Itself: there is no other layer."""
+        """Itself, because it changes no other layer."""
         del layer, layer_count
         return self
 
@@ -174,9 +174,9 @@ class NeighbourAverage(OneLayer):
         Raises:
             ValueError: the neighbours' parameters differ in name or shape.
         """
-        neighbours = [each for each in (layer - 1, layer + 1) if 0 <= each < layer_count]
+        neighbours = [neighbour for neighbour in (layer - 1, layer + 1) if 0 <= neighbour < layer_count]
         require_alike(layer, weights_of, neighbours)
-        first, *others = [weights_of(each) for each in neighbours]
+        first, *others = [weights_of(neighbour) for neighbour in neighbours]
         if not others:
             return first
         return {name: (tensor + others[0][name]) / 2 for name, tensor in first.items()}
@@ -185,11 +185,11 @@ class NeighbourAverage(OneLayer):
 @registered
 @dataclass(frozen=True)
 class Skip(OneLayer):
-    """The layer passes its input on unchanged: a true removal, residual stream only."""
+    """The layer returns its input unchanged: a true removal, which leaves only the residual stream."""
 
     kind: Literal["skip"] = "skip"
 
     def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
-        """`None`: the layer is passed by."""
+        """`None`: the layer is skipped."""
         del layer, weights_of, layer_count
         return None

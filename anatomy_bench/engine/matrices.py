@@ -1,4 +1,4 @@
-"""Arithmetic on single weight matrices that tensor operators alone do not give."""
+"""Arithmetic on single weight matrices that PyTorch has no operator for."""
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -14,16 +14,16 @@ def with_magnitudes_of(directions: Tensor, magnitudes: Tensor, rank: int | None)
         rank: how many singular values to keep, the largest first; `None` for all.
 
     Returns:
-        Σ_i s_i(magnitudes) u_i v_iᵀ with u_i and v_i of `directions`, in its precision. Directions that it lacks,
-        those of its singular values of zero, are left out: any completion would be arbitrary.
+        Σ_i s_i(magnitudes) u_i v_iᵀ with u_i and v_i of `directions`, in its precision. Directions with a
+        singular value of zero are not determined and are left out, because any choice would be arbitrary.
     """
     if directions.shape[-2] > directions.shape[-1]:
         return with_magnitudes_of(directions.mT, magnitudes.mT, rank).mT
-    # By way of M Mᵀ in double precision: several times faster than a singular value decomposition, and exact
-    # for singular values down to 10⁻⁸ of the largest, where the weights' own precision ends.
+    # From the eigenvectors of M Mᵀ in double precision: several times faster than a singular value decomposition, and
+    # exact for singular values down to 10⁻⁸ of the largest, where the weights' own precision ends.
     source = directions.double()
     target = magnitudes.double()
-    with threadpool_limits(1):  # threads gain little here, and cost a hundredfold where another process has a core
+    with threadpool_limits(1):  # threads gain little here, and cost a hundredfold if another process uses a core
         squares, left = torch.linalg.eigh(source @ source.mT)
         own = torch.linalg.eigvalsh(target @ target.mT).clamp(min=0).sqrt()
     rows = squares.shape[-1]
@@ -41,7 +41,7 @@ def noise_like(matrix: Tensor, relative_norm: float, seed: int) -> Tensor:
     Args:
         matrix: what the noise is for.
         relative_norm: Frobenius norm of the noise over that of the matrix.
-        seed: of a generator of its own; the global one is not touched.
+        seed: of a separate generator; the global one is not touched.
     """
     drawn = torch.randn(matrix.shape, generator=torch.Generator().manual_seed(seed)).to(matrix.device)
     noise: Tensor = drawn * (relative_norm * matrix.float().norm() / drawn.norm())
@@ -54,7 +54,7 @@ def gaussian_like(tensor: Tensor, deviation: float, seed: int) -> Tensor:
     Args:
         tensor: what the noise is for.
         deviation: standard deviation of the noise.
-        seed: of a generator of its own; the global one is not touched. Drawn on the CPU, the same for every device.
+        seed: of a separate generator; the global one is not touched. Drawn on the CPU, so the same on every device.
     """
     drawn = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(seed))
     return (deviation * drawn).to(tensor.device, tensor.dtype)

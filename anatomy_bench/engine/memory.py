@@ -1,4 +1,4 @@
-"""Work that goes on in smaller pieces where memory does not suffice for it as a whole."""
+"""Work that is repeated in smaller pieces if memory does not suffice for the whole."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -8,32 +8,37 @@ import torch
 RowT = TypeVar("RowT")
 CopyT = TypeVar("CopyT")
 
-_OF_THE_CPU = ("not enough memory", "can't allocate memory")
-"""What PyTorch's allocator for the CPU says, in a plain `RuntimeError`."""
+_SAID_IN_A_PLAIN_ERROR = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+"""By PyTorch's allocator for the CPU; and by CUDA and its libraries, which take memory beside PyTorch's."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an allocation failed, on whatever device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(told in str(error) for told in _OF_THE_CPU)
+    return isinstance(error, RuntimeError) and any(told in str(error) for told in _SAID_IN_A_PLAIN_ERROR)
 
 
 def in_pieces_that_fit(
     work: Callable[[Sequence[RowT], Sequence[CopyT]], None], rows: Sequence[RowT], copies: Sequence[CopyT]
 ) -> None:
-    """Do work on rows and copies of them at once, or on halves of it in turn where that takes too much memory.
+    """Do work on rows and their copies at once; if that takes too much memory, do it on halves one after the other.
 
-    Copies are halved first: what is done once for all of them is then done a few times more, and rows of like
-    length stay together.
+    Copies are halved first: then only what all copies share is repeated, and rows of similar length stay together.
 
     Args:
-        work: on some rows and some copies; what a failed attempt has done is done again.
-        rows: one at least.
+        work: does some rows and some copies; it is called again for what a failed attempt had done.
+        rows: at least one.
         copies: any number.
 
     Raises:
-        Exception: what `work` raised: for another reason, or on one row and one copy.
+        Exception: what `work` raised for another reason, or on one row and one copy.
     """
     try:
         work(rows, copies)
@@ -43,7 +48,7 @@ def in_pieces_that_fit(
     else:
         return
     # Only here: until it is handled, the error holds on to all that the attempt had allocated.
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     by_copies = len(copies) > 1
     halved = len(copies if by_copies else rows) // 2

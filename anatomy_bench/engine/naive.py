@@ -1,6 +1,6 @@
 """The plain reference: one variant, one sentence, one forward pass at a time.
 
-Every fast path is held against this one in the tests and in the benchmarks.
+Tests and benchmarks compare every fast path with this one.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def sentence_nll_nats(model: Any, sentence: Sequence[int]) -> float:
 
 
 def score(stack: LayerStack, sentences: Sequence[Sequence[int]], intervention: Intervention) -> list[float]:
-    """Negative log-likelihood of each sentence, in nats, with the intervention carried out in place."""
+    """Negative log-likelihood of each sentence, in nats, with the intervention applied in place."""
     with stack.applied(intervention):
         return [sentence_nll_nats(stack.model, sentence) for sentence in sentences]
 
@@ -33,7 +33,7 @@ def scores(
     variants: Sequence[Intervention],
     progress: Progress | None = None,
 ) -> dict[Intervention, list[float]]:
-    """What `engine.sweep.sweep` returns, for models whose layers cannot be walked with copies."""
+    """The same result as `engine.sweep.sweep`, for models whose layers cannot take copies in one call."""
     with (progress or SilentProgress()).stage("scoring", len(variants)) as advance:
         scored: dict[Intervention, list[float]] = {}
         for variant in variants:

@@ -1,8 +1,7 @@
 """Rows of a batch: sentences padded beside each other, and copies of them in the arguments of a layer.
 
-Sentences are padded on the right and no attention mask is passed: attention is
-causal (checked when a subject is loaded), so real tokens never see padding. Nor is
-a sentence's last token read: nothing is predicted from it.
+Sentences are padded on the right and no attention mask is passed: attention is causal (checked when a subject is
+loaded), so real tokens never see padding. A sentence's last token is left out, because nothing is predicted from it.
 """
 
 from collections.abc import Sequence
@@ -16,38 +15,40 @@ from torch import Tensor
 from anatomy_bench.engine.stack import with_hidden
 
 WALK_PRICE_TOKENS = {"cpu": 8, "cuda": 512}
-"""What another batch costs, in padded tokens: it makes all changed weights anew, and a GPU has more calls to queue."""
+"""Cost of one more batch, in padded tokens: all changed weights are made again, and a GPU has more calls to queue."""
 
 
 @dataclass(frozen=True)
 class Padded:
-    """Sentences of like length, each without its last token, padded on the right.
+    """Sentences of similar length, each without its last token, padded on the right.
 
     Attributes:
         input_ids: shape (sentences, tokens).
         next_ids: the token after each, shape (sentences, tokens).
-        is_real: whether it is one of the sentence's; shape (sentences, tokens).
+        positions: of the real tokens, in reading order, as if all rows were one; shape (targets,).
+        sentences: the row that each of them is in; shape (targets,), on the CPU.
     """
 
     input_ids: Tensor
     next_ids: Tensor
-    is_real: Tensor
+    positions: Tensor
+    sentences: Tensor
 
     @property
     def targets(self) -> Tensor:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
-        return self.next_ids[self.is_real]
+        return self.next_ids.flatten().index_select(0, self.positions)
 
     def before_targets(self, rows: Tensor) -> Tensor:
-        """Of something at every position, shape (copies, sentences, tokens, width), what is just before the targets.
+        """From something at every position, shape (copies, sentences, tokens, width), select what precedes a target.
 
         Returns:
             Shape (copies, targets, width).
         """
-        return rows[:, self.is_real]
+        return rows.flatten(1, 2).index_select(1, self.positions)
 
     def sentence_sums(self, of_targets: Tensor) -> Tensor:
-        """Sums over the targets of each sentence, on the CPU: a GPU would add in another order every time.
+        """Sums over the targets of each sentence, on the CPU, because a GPU would add in a different order every time.
 
         Args:
             of_targets: shape (copies, targets).
@@ -55,20 +56,19 @@ class Padded:
         Returns:
             Shape (copies, sentences), in float64.
         """
-        sentences = self.is_real.cpu().nonzero()[:, 0]
-        sums = torch.zeros(len(of_targets), len(self.is_real), dtype=torch.float64)
-        return sums.index_add_(1, sentences, of_targets.cpu().double())
+        sums = torch.zeros(len(of_targets), len(self.input_ids), dtype=torch.float64)
+        return sums.index_add_(1, self.sentences, of_targets.cpu().double())
 
 
 def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int, price: int = 0) -> list[list[int]]:
-    """Indices of sentences of like length, in batches whose padded tokens stay within the bound.
+    """Indices of sentences of similar length, in batches whose padded tokens stay within the bound.
 
-    Of all ways to cut the sentences in order of their length, the one of the fewest padded tokens in all, where
-    every batch costs some more.
+    The sentences are sorted by length and cut where the sum of all padded tokens and of the price of every batch is
+    smallest.
 
     Args:
         sentences: token ids.
-        tokens: bound on a batch of several sentences.
+        tokens: bound on the padded tokens of a batch, unless it has only one sentence.
         price: of a batch, in padded tokens.
     """
     order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
@@ -86,14 +86,18 @@ def batches_of_like_length(sentences: Sequence[Sequence[int]], tokens: int, pric
 
 
 def pad(sentences: Sequence[Sequence[int]], device: torch.device) -> Padded:
-    """Sentences beside each other on a device."""
+    """Sentences beside each other on a device.
+
+    Which tokens are real is worked out here, on the host: a mask on a GPU would be waited for at every use.
+    """
     lengths = torch.tensor([len(sentence) for sentence in sentences])
     ids = torch.zeros((len(sentences), int(lengths.max())), dtype=torch.long)
     for row, sentence in zip(ids, sentences, strict=True):
         row[: len(sentence)] = torch.tensor(list(sentence))
     is_real = torch.arange(1, ids.shape[1])[None] < lengths[:, None]
+    positions = is_real.flatten().nonzero()[:, 0]
     ids = ids.to(device)
-    return Padded(ids[:, :-1], ids[:, 1:], is_real.to(device))
+    return Padded(ids[:, :-1], ids[:, 1:], positions.to(device), positions // is_real.shape[1])
 
 
 def joined(
@@ -106,7 +110,7 @@ def joined(
 
 
 def tiled(value: Any, rows: int, copies: int) -> Any:
-    """Arguments that hold one entry a row (masks, rotary embeddings), repeated for each copy of the rows."""
+    """Arguments with one entry per row (masks, rotary embeddings), repeated for each copy of the rows."""
     if copies == 1:
         return value
     if isinstance(value, Tensor):

@@ -1,4 +1,4 @@
-"""A model's decoder layers, each of which can be changed, passed by or intercepted."""
+"""A model's decoder layers, each of which can be changed, skipped or intercepted."""
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from anatomy_bench.base.errors import UnfitModelError
 from anatomy_bench.engine.interventions import Intervention
+from anatomy_bench.engine.memory import is_out_of_memory
 
 Forward = Callable[..., Any]
 
@@ -53,6 +54,8 @@ class LayerStack:
             with self.forwards(observed), torch.inference_mode():
                 self.model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=self.device), use_cache=False)
         except Exception as error:  # whatever it trips over, the checkpoint cannot be run
+            if is_out_of_memory(error) or "CUDA" in str(error):  # of the device, not of the model
+                raise
             line = next(iter(str(error).strip().splitlines()), "")
             raise UnfitModelError(
                 f"{type(self.model).__name__} loads, but its first forward pass fails; config.json may not fit the "
@@ -72,13 +75,13 @@ class LayerStack:
         return hidden if self._output_form is None else (hidden, *[None] * (self._output_form - 1))
 
     def as_hidden(self, output: Any) -> Tensor:
-        """The hidden states in what a layer returned."""
+        """The hidden states in a layer's return value."""
         hidden: Tensor = output if self._output_form is None else output[0]
         return hidden
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that has the weights."""
         device: torch.device = next(self.model.parameters()).device
         return device
 
@@ -96,7 +99,7 @@ class LayerStack:
             raise ValueError(f"no layer {layer}: the model has {len(self.layers)}")
 
     def replacement(self, intervention: Intervention, layer: int) -> Mapping[str, Tensor] | None:
-        """The weights that the intervention gives the layer; `None` if it is passed by.
+        """The weights that the intervention gives to the layer; `None` if the layer is skipped.
 
         Raises:
             ValueError: no such layer.
@@ -107,11 +110,11 @@ class LayerStack:
 
     @contextmanager
     def forwards(self, replace: Callable[[int, Forward], Forward | None]) -> Iterator[None]:
-        """Run the layers through other functions for the length of the context.
+        """Within the context, call other functions instead of the layers' forward.
 
         Args:
-            replace: from a layer's index and its own forward to the function that takes
-                its place, or `None` to leave it.
+            replace: takes a layer's index and its own forward; returns the function to call
+                instead, or `None` to leave the layer as it is.
         """
         with ExitStack() as undo:
             for index, layer in enumerate(self.layers):
@@ -131,7 +134,7 @@ class LayerStack:
             for layer in replacements
             if layer not in passed_by
         }
-        # All new weights are computed before any is written: neighbours may both be touched.
+        # All new weights are computed before any is written, because neighbouring layers may both be changed.
         changed = {
             layer: {name: tensor.detach().clone() for name, tensor in (weights or {}).items()}
             for layer, weights in replacements.items()
@@ -146,7 +149,7 @@ class LayerStack:
             self._restore(originals)
 
     def pass_by(self, *args: Any, **kwargs: Any) -> Any:
-        """A layer's forward that returns its input, in the form in which the layer would return it."""
+        """A forward that returns its input, in the form in which the layer would return it."""
         return self.as_output(hidden_input(args, kwargs))
 
     def _passing_by(self, index: int, forward: Forward) -> Forward:
@@ -164,7 +167,7 @@ class LayerStack:
         return run
 
     def _restore(self, originals: Mapping[int, Mapping[str, Tensor]]) -> None:
-        """Write all weights back; from the start, if an interrupt comes in between."""
+        """Write all weights back; start again if an interrupt comes in between."""
         try:
             for layer, weights in originals.items():
                 self._write(layer, weights)
@@ -194,7 +197,7 @@ def _restore_forward(layer: nn.Module, previous: Forward | None) -> None:
 
 
 def hidden_input(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    """The hidden states among a decoder layer's arguments: the first, or the one named so."""
+    """The hidden states among a decoder layer's arguments: the first one, or the one of that name."""
     hidden: Tensor = args[0] if args else kwargs["hidden_states"]
     return hidden
 

@@ -1,11 +1,10 @@
 """Score many interventions in one walk over the layers.
 
-Beside the clean sentences each intervention has a copy of them. A copy is born at the
-first layer that its intervention touches, computed there with the changed weights from
-the clean stream; every later layer is shared, so that copies pass it together, as many
-in a call as it is best at. That halves the layers that separate forward passes would
-compute, and does it in products of thousands of rows. The model runs its own forward
-around them, so masks, rotary embeddings and sliding windows are the model's own.
+The model runs its own forward pass on the clean sentences, so masks, rotary embeddings and sliding windows are the
+model's own. Each intervention has a copy of the sentences beside them. A copy begins at the first layer that its
+intervention touches, where it is computed from the clean stream with the changed weights. Every later layer is shared:
+copies pass it together, as many in a call as run fastest. This halves the layers that separate forward passes would
+compute, and computes them in products of thousands of rows.
 
 Sentences are padded on the right and no attention mask is passed: attention is
 causal (checked when a subject is loaded), so real tokens never see padding.
@@ -43,7 +42,7 @@ def sweep(
         stack: the model's layers.
         sentences: token ids, at least two each.
         variants: interventions; `Intact()` is the baseline.
-        progress: where to tell how far the work is.
+        progress: where to report progress.
 
     Returns:
         For each intervention the negative log-likelihood of each sentence, in nats, summed over its
@@ -65,7 +64,7 @@ def sweep(
     with torch.inference_mode(), (progress or SilentProgress()).stage("scoring", steps * len(batches)) as advance:
 
         def walk(batch: Sequence[int], group: Sequence[Intervention]) -> None:
-            padded = pad([sentences[each] for each in batch], stack.device)
+            padded = pad([sentences[index] for index in batch], stack.device)
             for variant, row in _Walk(stack, padded, group, advance).run().items():
                 for each, value in zip(batch, row, strict=True):
                     nll_nats[variant][each] = value
@@ -77,11 +76,11 @@ def sweep(
 
 
 def can_walk(stack: LayerStack) -> bool:
-    """Whether copies of the sentences may share the calls of this model's layers, by trying it.
+    """Try whether copies of the sentences may share the calls of this model's layers.
 
-    A few architectures hold on to the number of sentences elsewhere: BLOOM hands its layers an
+    A few architectures depend on the number of sentences elsewhere: BLOOM passes its layers an
     entry for each head of each sentence, GPT-BigCode reshapes what its last layer returns, and
-    MPT's entries, one for each head, look like one for each sentence where there are as many.
+    MPT's entries, one per head, look like one per sentence if both numbers are equal.
     Layers that hand keys and values on (Gemma 3n) would hand on those of other copies.
     """
     if stack.hands_on:
@@ -92,10 +91,10 @@ def can_walk(stack: LayerStack) -> bool:
     rows = heads if isinstance(heads, int) else len(kinds)
     expected = {variant: naive.score(stack, kinds, variant) for variant in variants}
     try:
-        found = sweep(stack, [kinds[each % len(kinds)] for each in range(rows)], variants)
+        found = sweep(stack, [kinds[row % len(kinds)] for row in range(rows)], variants)
     except (RuntimeError, TypeError, ValueError, IndexError):
         return False
-    # Rounding differs by a few units of the precision; a wrong mask or a lost stream by much more.
+    # Rounding changes a few units of the last place; a wrong mask or a lost stream changes much more.
     tolerance = max(8 * torch.finfo(next(stack.model.parameters()).dtype).eps, 1e-3)
     return all(
         math.isclose(value, expected[variant][each % len(kinds)], rel_tol=tolerance)
@@ -129,7 +128,7 @@ class _Walk:
             changes.setdefault(variant.at(index, len(self._stack.layers)), []).append(variant)
 
         def walked(*args: Any, **kwargs: Any) -> Any:
-            if self._inside_layer:  # functional_call comes back to the layer through its own forward
+            if self._inside_layer:  # functional_call reaches the layer through its replaced forward
                 return forward(*args, **kwargs)
             self._streams[_CLEAN] = hidden_input(args, kwargs)
             shared = [variant for variant in self._streams if variant not in touching]
@@ -150,7 +149,7 @@ class _Walk:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> dict[Intervention, Tensor]:
-        """The streams of all variants that change the layer alike: its weights are made once."""
+        """The streams of all variants that change the layer in the same way, so that its weights are made once."""
         weights = self._stack.replacement(change, index)
         if weights is None:
             return {variant: self._stream(variant) for variant in alike}
@@ -166,7 +165,7 @@ class _Walk:
     def _called(
         self, forward: Forward, variants: Sequence[Intervention], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[Intervention, Tensor]:
-        """The streams of some variants after a layer, as many in a call as it is best at."""
+        """The streams of some variants after a layer, as many in a call as run fastest."""
         passed: dict[Intervention, Tensor] = {}
         for some in _chunks(variants, self._copies_per_call):
             positional, named = joined([self._stream(variant) for variant in some], args, kwargs)

@@ -1,1 +1,1 @@
-"""Experiments: what each is made of, what those that score text share, and those that more than one paper reads."""
+"""What every experiment is made of, and the experiments that more than one paper reads."""

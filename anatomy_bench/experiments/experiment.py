@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a measurement was made on, apart from the results of its units."""
+    """The model, the text and the provenance of a measurement: everything but the results of its units."""
 
     subject: SubjectRecord
     corpus: CorpusRecord | None
@@ -25,7 +25,7 @@ class Setting:
 
     @property
     def seed(self) -> int:
-        """Of every random generator."""
+        """The seed of every random generator."""
         return self.provenance.seed
 
     def header(self, experiment: str, finished: "Mapping[Any, Finished]") -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Setting:
             "subject": self.subject,
             "corpus": self.corpus,
             "provenance": self.provenance,
-            "seconds": sum(each.seconds for each in finished.values()),
+            "seconds": sum(done.seconds for done in finished.values()),
         }
 
 
@@ -49,25 +49,25 @@ class Finished:
 
 
 Job = tuple[Any, ...]
-"""Units that are measured in one go, and kept or lost together."""
+"""Units that are measured together, and stored or lost together."""
 
 
 def jobs_of(units: Sequence[Any], size: int) -> list[Job]:
-    """The units in their order, so many to a job."""
+    """The units in their order, `size` in each job."""
     return [tuple(units[start : start + size]) for start in range(0, len(units), size)]
 
 
 class Experiment(Protocol):
-    """An experiment of a paper.
+    """A way of measuring a subject.
 
     `Any` stands for the experiment's own types of config, unit and result.
 
     Attributes:
         name: as on the command line.
-        reads_subject: whether it measures the subject; if not, its units depend on the device alone.
+        reads_subject: whether it measures the subject; if not, its units depend on no more of it than the device.
         reads_corpus: whether it scores text; if not, its units do not depend on one.
-        result_type: kind of record that a unit results in; a union where there are several kinds of units.
-        measurement_type: kind of record that `assemble` returns.
+        result_type: class of a unit's result; a union if there are several kinds of units.
+        measurement_type: class of what `assemble` returns.
     """
 
     name: str
@@ -81,9 +81,9 @@ class Experiment(Protocol):
         ...
 
     def units(self, setting: Setting, config: Any) -> Sequence[Any]:
-        """The independent units of work: frozen, picklable, and each all that determines its result.
+        """The independent units of work: frozen, picklable, each with everything that determines its result.
 
-        What is drawn at random follows from the seed of the setting's provenance.
+        Whatever is drawn at random follows from the setting's seed.
 
         Raises:
             UsageError: the config does not fit the subject.
@@ -93,8 +93,8 @@ class Experiment(Protocol):
     def jobs(self, units: Sequence[Any]) -> Sequence[Job]:
         """The units in parts.
 
-        What shares a matrix product is rounded with it, so that the last bits of a unit's result may depend on
-        the others of its job, but on nothing else: neither on what is stored already nor on the other jobs.
+        Units that share a matrix product are rounded together, so the last bits of a unit's result may depend on
+        the others of its job. They depend on nothing else: not on what is stored, and not on the other jobs.
         """
         ...
 
@@ -103,7 +103,7 @@ class Experiment(Protocol):
         ...
 
     def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Any, Finished]:
-        """Do a job; the results by unit."""
+        """Do a job; return the results by unit."""
         ...
 
     def assemble(self, setting: Setting, config: Any, finished: Mapping[Any, Finished]) -> Measurement:
@@ -136,5 +136,5 @@ class FollowUp(Protocol):
     follows: str
 
     def follow(self, config: Any, earlier: Measurement) -> Any:
-        """The config as effective."""
+        """The config, completed from the earlier measurement."""
         ...

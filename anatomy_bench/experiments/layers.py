@@ -4,7 +4,7 @@ from anatomy_bench.base.errors import UsageError
 
 
 def require_layers(layers: tuple[int, ...], layer_count: int) -> tuple[int, ...]:
-    """The same layers.
+    """Return the layers if the model has them.
 
     Raises:
         UsageError: the model lacks one of them.

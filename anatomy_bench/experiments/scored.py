@@ -1,4 +1,4 @@
-"""What experiments that score interventions on sentences have in common: the scores, and what follows from them."""
+"""What experiments that score interventions on sentences share: the scores, and the values computed from them."""
 
 import math
 import time
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 InterventionT = TypeVar("InterventionT", bound=Intervention)
 
 THRESHOLDS_PERCENT = (("Redundant", 10.0), ("Minor", 30.0), ("Important", 100.0), ("Critical", math.inf))
-"""Categories and the degradation below which a layer is in them (paper 3.2)."""
+"""Categories of layers, each with the degradation below which a layer is in it (arXiv 2603.19348, 3.2)."""
 
 
 def category(degradation_percent: float) -> str:
-    """The paper's category of a layer (3.2)."""
+    """The category of a layer with that degradation."""
     return next((name for name, limit in THRESHOLDS_PERCENT if degradation_percent < limit), "Critical")
 
 
@@ -43,12 +43,12 @@ class SentenceScores(Record):
     nll_nats: tuple[float, ...]
 
     def disturbed(self, relative_error: float, rng: np.random.Generator) -> "SentenceScores":
-        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        """The same with each score multiplied by 1 ± `relative_error` (a standard deviation)."""
         return SentenceScores(disturbed_nats(self.nll_nats, relative_error, rng))
 
 
 def disturbed_nats(nats: Sequence[float], relative_error: float, rng: np.random.Generator) -> tuple[float, ...]:
-    """Each off by a factor of 1 ± `relative_error` (a standard deviation)."""
+    """Each value multiplied by 1 ± `relative_error` (a standard deviation)."""
     return tuple((np.array(nats) * (1 + relative_error * rng.standard_normal(len(nats)))).tolist())
 
 
@@ -59,9 +59,9 @@ class Variant(Record):
     Attributes:
         perplexity: exp(total nats / total tokens).
         degradation_percent: (perplexity / baseline − 1) · 100.
-        interval95_percent: of it, by paired bootstrap over sentences; `None` for a single sentence.
-        category: by the paper's thresholds.
-        sentence_nll_nats: what all that is computed from.
+        interval95_percent: of the degradation, by paired bootstrap over sentences; `None` for a single sentence.
+        category: by the thresholds of `THRESHOLDS_PERCENT`.
+        sentence_nll_nats: negative log-likelihood of each sentence, from which all this is computed.
     """
 
     perplexity: float
@@ -77,14 +77,14 @@ class ScoredMeasurement(Measurement):
 
     Attributes:
         baseline_perplexity: of the intact model.
-        baseline_sentence_nll_nats: each sentence's.
+        baseline_sentence_nll_nats: negative log-likelihood of each sentence under the intact model.
     """
 
     baseline_perplexity: float
     baseline_sentence_nll_nats: tuple[float, ...]
 
     def against_baseline(self, nll_nats: Sequence[Sequence[float]], resamples: int) -> PairedBootstrap:
-        """Resampled changes of models whose sentences score so, all on the same resamples."""
+        """Resampled changes of models with these scores, shape (models, sentences), all on the same resamples."""
         assert self.corpus is not None
         rng = self.generator("sentences")
         return paired_bootstrap(self.baseline_sentence_nll_nats, nll_nats, self.corpus, resamples, rng)
@@ -107,7 +107,7 @@ class ScoredExperiment:
         return jobs_of(units, self.units_per_job)
 
     def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of its sweep; what it takes to make the changed weights is not counted."""
+        """The cost of its sweep, without that of making the changed weights."""
         return sweep_cost(job, size, corpus)
 
     def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Intervention, Finished]:
@@ -118,12 +118,14 @@ class ScoredExperiment:
 def score_together(
     interventions: Sequence[InterventionT], subject: "Subject", corpus: Corpus, progress: Progress
 ) -> dict[InterventionT, Finished]:
-    """Score interventions in one sweep: they share every layer that none of them has changed yet."""
+    """Score interventions in one sweep, which shares layers between them."""
     sentences = subject.tokenize(corpus.sentences)
     started = time.perf_counter()
     scores = subject.score(sentences, interventions, progress)
     share = (time.perf_counter() - started) / len(interventions)
-    return {each: Finished(SentenceScores(tuple(scores[each])), share) for each in interventions}
+    return {
+        intervention: Finished(SentenceScores(tuple(scores[intervention])), share) for intervention in interventions
+    }
 
 
 def scores_of(finished: Finished) -> tuple[float, ...]:

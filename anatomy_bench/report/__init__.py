@@ -1,1 +1,1 @@
-"""What people read, made from ledgers alone: the terminal's table, Markdown, HTML with figures, two runs compared."""
+"""What people read, made from ledgers alone: the table in the terminal, Markdown, HTML with figures, comparisons."""

@@ -22,10 +22,10 @@ class Model:
     """A column of the atlas: one run on one model.
 
     Attributes:
-        label: short, and that of no other column.
+        label: short and unique.
         ledger: of the run.
-        subject: the ledger's, which is there.
-        made: how it was measured, likewise.
+        subject: of the ledger, never `None` here.
+        made: how it was measured, never `None` here.
     """
 
     label: str
@@ -39,8 +39,8 @@ class ClaimRow:
     """A claim on every model.
 
     Attributes:
-        claim: as the first ledger that has it tells it.
-        verdicts: one a model; `None` where its ledger does not judge the claim.
+        claim: from the first ledger that has it.
+        verdicts: one for each model; `None` where its ledger does not judge the claim.
     """
 
     claim: JudgedClaim
@@ -52,9 +52,9 @@ class FindingRow:
     """A finding on every model.
 
     Attributes:
-        finding: as the first ledger that has it tells it.
-        conclusions: one a model; `None` where its ledger does not judge the finding.
-        across: what they come to together, in words.
+        finding: from the first ledger that has it.
+        conclusions: one for each model; `None` where its ledger does not judge the finding.
+        across: summary of the conclusions, in words.
         claims: those that run a model.
     """
 
@@ -70,8 +70,8 @@ class Atlas:
 
     Attributes:
         models: the columns, in the order given.
-        findings: in the paper's order; those on the paper's own arithmetic are the same for all models and left out.
-        differences: in which respects the runs were not made alike, with the values found.
+        findings: in the papers' order, without those on a paper's own arithmetic, which are the same for all models.
+        differences: the respects in which the runs differ, with the values found.
     """
 
     models: Sequence[Model]
@@ -86,7 +86,7 @@ def make_atlas(ledgers: Sequence[tuple[Path, Ledger]]) -> Atlas:
         ledgers: with the files that they were read from.
 
     Raises:
-        UsageError: one of them is of no model.
+        UsageError: one of them judged no model.
     """
     subjects = [_subject(path, ledger) for path, ledger in ledgers]
     models = [
@@ -98,12 +98,12 @@ def make_atlas(ledgers: Sequence[tuple[Path, Ledger]]) -> Atlas:
 
 def _subject(path: Path, ledger: Ledger) -> tuple[SubjectRecord, Provenance]:
     if ledger.subject is None or ledger.provenance is None:
-        raise UsageError(f"{path} is of no model: it has the paper's own arithmetic alone")
+        raise UsageError(f"{path} has no model: it has only claims on papers' own arithmetic")
     return ledger.subject, ledger.provenance
 
 
 def _labels(subjects: Sequence[tuple[SubjectRecord, Provenance]]) -> list[str]:
-    """The last part of each name, with as much more as tells them apart."""
+    """The last part of each name, with more of it where that is needed to make them differ."""
     short = [Path(subject.name).name or subject.name for subject, _ in subjects]
     profiled = [f"{name}, {made.profile}" for name, (_, made) in zip(short, subjects, strict=True)]
     counts = Counter(short)
@@ -118,54 +118,59 @@ def _labels(subjects: Sequence[tuple[SubjectRecord, Provenance]]) -> list[str]:
 def _rows(models: Sequence[Model]) -> list[FindingRow]:
     by_model = [{finding.id: finding for finding in model.ledger.findings} for model in models]
     digests = [model.subject.digest for model in models]
-    asked = [each.id for model in models for each in model.ledger.findings if any(claim.needs for claim in each.claims)]
+    asked = [
+        finding.id
+        for model in models
+        for finding in model.ledger.findings
+        if any(claim.needs for claim in finding.claims)
+    ]
     return [_row([found.get(finding) for found in by_model], digests) for finding in dict.fromkeys(asked)]
 
 
 def _row(found: Sequence[JudgedFinding | None], digests: Sequence[str]) -> FindingRow:
-    first = next(each for each in found if each is not None)
-    by_model = [{claim.id: claim for claim in each.claims} if each else {} for each in found]
+    first = next(finding for finding in found if finding is not None)
+    by_model = [{claim.id: claim for claim in finding.claims} if finding else {} for finding in found]
     claims: dict[str, JudgedClaim] = {}
-    for each in by_model:
-        claims = {**each, **claims}
+    for judged in by_model:
+        claims = {**judged, **claims}
     rows = [
-        ClaimRow(claim, [each[claim.id].verdict if claim.id in each else None for each in by_model])
+        ClaimRow(claim, [judged[claim.id].verdict if claim.id in judged else None for judged in by_model])
         for claim in claims.values()
         if claim.needs
     ]
-    conclusions = [each.conclusion if each else None for each in found]
+    conclusions = [finding.conclusion if finding else None for finding in found]
     across = _across(conclusions, digests) if _is_of_subject(rows) else _whichever(conclusions)
     return FindingRow(first, conclusions, across, rows)
 
 
 def _is_of_subject(rows: Sequence[ClaimRow]) -> bool:
-    """Whether anything is measured on the models of the columns, and not on one of the experiment's own."""
+    """Whether anything is measured on the models of the columns, not only on an experiment's own model."""
     needed = {need.experiment for row in rows for need in row.claim.needs}
     own_model = {name for name in needed & set(experiment_names()) if not get_experiment(name).reads_subject}
     return bool(needed - own_model)
 
 
 def _whichever(conclusions: Sequence[Conclusion | None]) -> str:
-    """Agreement of the columns is none of models here: each repeats the same training."""
-    told = ", ".join(dict.fromkeys(each.value for each in conclusions if each is not None))
-    return f"{told}, on a model trained from scratch, whatever the column's"
+    """For a model trained from scratch, where every column repeats the same training and agreement means nothing."""
+    words = ", ".join(dict.fromkeys(conclusion.value for conclusion in conclusions if conclusion is not None))
+    return f"{words}, on a model trained from scratch, the same for every column"
 
 
 def _across(conclusions: Sequence[Conclusion | None], digests: Sequence[str]) -> str:
-    """Such as `reproduced on 1, inconclusive on 2`: a model counts once, however often it ran."""
+    """A summary such as `reproduced on 1, inconclusive on 2`; a model counts once, however often it ran."""
     pairs = set(zip(digests, conclusions, strict=True))
     answers = {(digest, word) for digest, word in pairs if word not in (None, Conclusion.NOT_APPLICABLE)}
     asked = {digest for digest, _ in answers}
     if not asked:
-        return "could be asked of none"
+        return "could be asked of no model"
     counts = Counter[Conclusion | None](word for _, word in answers)
     unasked = len(set(digests) - asked)
     alike = len(counts) == 1
-    told = [f"{word.value} on {_all(count) if alike else count}" for word in Conclusion if (count := counts[word])]
-    told_twice = len(answers) - len(asked)
+    summary = [f"{word.value} on {_all(count) if alike else count}" for word in Conclusion if (count := counts[word])]
+    disagreeing = len(answers) - len(asked)
     return (
-        ", ".join(told)
-        + (f"; runs differ on {told_twice}" if told_twice else "")
+        ", ".join(summary)
+        + (f"; runs differ on {disagreeing}" if disagreeing else "")
         + (f"; {unasked} not asked" if unasked else "")
     )
 
@@ -175,10 +180,10 @@ def _all(count: int) -> str:
 
 
 def _differences(models: Sequence[Model]) -> dict[str, list[str]]:
-    """What a reader must know before comparing columns."""
+    """Differences between the runs that a reader must know before comparing columns."""
     made = [asdict(model.made) for model in models]
     aspects: dict[str, list[Any]] = {
-        name: [each[name] for each in made] for name in ("profile", "dtype", "device", "attention", "seed")
+        name: [column[name] for column in made] for name in ("profile", "dtype", "device", "attention", "seed")
     }
     aspects["text"] = [_own_text(model.ledger) for model in models]
     aspects |= {f"code of {name}": values for name, values in _sources(models).items()}
@@ -187,7 +192,7 @@ def _differences(models: Sequence[Model]) -> dict[str, list[str]]:
 
 
 def _sources(models: Sequence[Model]) -> dict[str, list[Any]]:
-    """Digests of the measuring sources by experiment: each has its own, and not every model is asked for all."""
+    """Digests of the measuring sources by experiment, because not every model was measured by all experiments."""
     found: dict[str, list[Any]] = {}
     for kept in (kept for model in models for kept in model.ledger.measurements):
         found.setdefault(kept.need.experiment, []).append(kept.data.get("provenance", {}).get("code"))
@@ -208,7 +213,7 @@ def _own_text(ledger: Ledger) -> str | None:
 
 
 def model_facts(model: Model) -> list[tuple[str, str]]:
-    """What it takes to repeat a column."""
+    """What is needed to repeat a column."""
     subject, made = model.subject, model.made
     facts = {
         "model": subject.name,

@@ -9,6 +9,7 @@ from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.claim.claim import Kind, Verdict
 from anatomy_bench.claim.conclusion import Conclusion
 from anatomy_bench.claim.quantities import measured_text
+from anatomy_bench.registry import citation_of
 from anatomy_bench.report.atlas import NOT_JUDGED, Atlas, FindingRow, model_facts
 from anatomy_bench.report.atlas_profiles import profiles_figure
 from anatomy_bench.report.figures import Figure
@@ -39,18 +40,18 @@ def atlas_html(atlas: Atlas, figure: Figure | None) -> str:
         "atlas.html.jinja",
         atlas=atlas,
         figure=figure,
-        told=_told(atlas),
+        counts=_counts(atlas),
         provenance=[model_facts(model) for model in atlas.models],
         not_judged=NOT_JUDGED,
     )
 
 
 def atlas_markdown(atlas: Atlas, figure: Figure | None) -> str:
-    """The same matrices, and the figure's numbers in its place."""
-    parts = ["# Atlas of layer anatomy", _told(atlas)]
+    """The same tables, with the figure's numbers instead of the figure."""
+    parts = ["# Atlas of layer anatomy", _counts(atlas)]
     if atlas.differences:
-        told = [f"- {name}: {escaped('; '.join(values))}" for name, values in atlas.differences.items()]
-        parts += ["Not made alike, so compare with care:", "\n".join(told)]
+        differences = [f"- {name}: {escaped('; '.join(values))}" for name, values in atlas.differences.items()]
+        parts += ["Not made alike, so compare with care:", "\n".join(differences)]
     parts += ["## Which findings hold on which model", _findings_table(atlas)]
     if figure is not None:
         rows = [[escaped(cell) for cell in row] for row in figure.rows]
@@ -64,15 +65,23 @@ def atlas_markdown(atlas: Atlas, figure: Figure | None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _told(atlas: Atlas) -> str:
+def _counts(atlas: Atlas) -> str:
     runs, models = len(atlas.models), len({model.subject.digest for model in atlas.models})
-    told = f"{models} model{'s' if models > 1 else ''}"
-    return f"{told}, each measured once." if runs == models else f"{runs} runs on {told}."
+    counted = f"{models} model{'s' if models > 1 else ''}"
+    return f"{counted}, each measured once." if runs == models else f"{runs} runs on {counted}."
 
 
 def _findings_table(atlas: Atlas) -> str:
-    headers = ("Finding", "Across models", *(escaped(model.label) for model in atlas.models))
-    rows = [(escaped(row.finding.title), row.across, *map(_conclusion, row.conclusions)) for row in atlas.findings]
+    headers = ("Paper", "Finding", "Across models", *(escaped(model.label) for model in atlas.models))
+    rows = [
+        (
+            escaped(citation_of(row.finding.paper)),
+            escaped(row.finding.title),
+            row.across,
+            *map(_conclusion, row.conclusions),
+        )
+        for row in atlas.findings
+    ]
     return _table(headers, rows)
 
 
@@ -101,5 +110,5 @@ def _conclusion(conclusion: Conclusion | None) -> str:
 def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
         return NOT_JUDGED
-    told = f"{symbol(verdict.word.value)} {verdict.word.value}"
-    return told if verdict.value is None else f"{told} {escaped(measured_text(verdict))}"
+    word = f"{symbol(verdict.word.value)} {verdict.word.value}"
+    return word if verdict.value is None else f"{word} {escaped(measured_text(verdict))}"

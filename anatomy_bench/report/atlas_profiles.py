@@ -1,4 +1,4 @@
-"""Importance of layers of many models over each other, at relative depth."""
+"""Importance of the layers of many models in one figure, at relative depth."""
 
 import math
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from anatomy_bench.values.quantities import interval_text, quantity
 
 _PANELS = (("neighbour_average", "averaged away, as in the paper"), ("skip", "skipped"))
 _LINES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
-"""Together with seven colours, 21 models that look apart."""
+"""Three of them, with seven colours, make 21 models look different."""
 _LEGEND_COLUMNS = 2
-"""Names of quantised files are long: a third column would be cut off at the page's edge."""
+"""Names of quantised files are long, and a third column would be cut off at the page's edge."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Profile:
         label: of the model.
         layer_count: of the model.
         layers: those measured.
-        percent: rise of perplexity by kind of ablation, one a layer; NaN where it could not be done.
-        intervals: of these.
+        percent: rise of perplexity by kind of ablation, one value for each layer; NaN where it could not be done.
+        intervals: of these values.
     """
 
     label: str
@@ -41,12 +41,12 @@ class Profile:
 
     @property
     def depths(self) -> list[float]:
-        """0 is the first layer, 1 the last."""
+        """Relative depth of each layer: 0 is the first, 1 the last."""
         return [relative_depth(layer, self.layer_count) for layer in self.layers]
 
 
 def relative_depth(layer: int, layer_count: int) -> float:
-    """Where a layer stands: 0 for the first, 1 for the last."""
+    """Relative depth of a layer: 0 for the first, 1 for the last."""
     return layer / (layer_count - 1)
 
 
@@ -93,7 +93,7 @@ def _profile(model: Model) -> Profile | None:
 
 
 def _published(atlas: Atlas) -> dict[float, float]:
-    """The paper's own profile by relative depth, if a finding of a paper that has one is shown."""
+    """The published profile by relative depth, if a finding of a paper that has one is shown."""
     known = all_papers()
     for paper in dict.fromkeys(row.finding.paper for row in atlas.findings if row.finding.paper in known):
         numbers = known[paper].published

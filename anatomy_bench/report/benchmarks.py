@@ -1,4 +1,4 @@
-"""Benchmarks of a run of `benchmarks/`, read from the JSON that pytest-benchmark writes."""
+"""Results of `benchmarks/`, read from the JSON that pytest-benchmark writes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,23 +16,23 @@ _GIGA, _MEGA = 10**9, 10**6
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One way of doing what a group of benchmarks does.
+    """One of the ways that a group of benchmarks compares.
 
     Attributes:
         group: what is done.
-        way: how.
+        way: how it is done.
         seconds: of the best round.
-        told: memory at its peak, operations and their rate, sizes; as far as they were measured.
+        details: peak memory, operations and their rate, sizes, as far as they were measured.
     """
 
     group: str
     way: str
     seconds: float
-    told: Mapping[str, Any]
+    details: Mapping[str, Any]
 
     def number(self, name: str, unit: float = 1.0) -> str:
-        """A measured number in so many units, or nothing."""
-        value = self.told.get(name)
+        """A measured number in that unit, or empty if it was not measured."""
+        value = self.details.get(name)
         return "" if value is None else quantity(float(value) / unit)
 
 
@@ -41,7 +41,7 @@ class Benchmarks:
     """A run of the benchmarks.
 
     Attributes:
-        machine: one line on what it ran on.
+        machine: one line about the machine.
         measured: in the order of the run.
     """
 
@@ -49,26 +49,28 @@ class Benchmarks:
     measured: Sequence[Benchmark]
 
     def tables(self) -> dict[str, list[Sequence[str]]]:
-        """By group a row for each way, held against the first; without those that are drawn."""
-        groups = dict.fromkeys(each.group for each in self.measured if each.group != SCALING)
-        return {group: _rows([each for each in self.measured if each.group == group]) for group in groups}
+        """By group, a row for each way, compared with the first; without those that are drawn as figures."""
+        groups = dict.fromkeys(benchmark.group for benchmark in self.measured if benchmark.group != SCALING)
+        return {
+            group: _rows([benchmark for benchmark in self.measured if benchmark.group == group]) for group in groups
+        }
 
     def sizes(self) -> list[Benchmark]:
-        """Those that tell how seconds grow with layers and with sentences."""
-        return [each for each in self.measured if each.group == SCALING]
+        """Those that show how seconds grow with layers and with sentences."""
+        return [benchmark for benchmark in self.measured if benchmark.group == SCALING]
 
 
 def read_benchmarks(path: Path) -> Benchmarks:
     """The benchmarks in a file that `--benchmark-json` wrote.
 
     Raises:
-        UsageError: there is no such file, or it is something else.
+        UsageError: there is no such file, or it has other content.
     """
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         measured = [
-            Benchmark(each["group"], each["extra_info"]["way"], float(each["stats"]["min"]), each["extra_info"])
-            for each in read["benchmarks"]
+            Benchmark(entry["group"], entry["extra_info"]["way"], float(entry["stats"]["min"]), entry["extra_info"])
+            for entry in read["benchmarks"]
         ]
         return Benchmarks(_machine(read["machine_info"]), measured)
     except OSError as error:
@@ -78,20 +80,20 @@ def read_benchmarks(path: Path) -> Benchmarks:
 
 
 def _machine(info: Mapping[str, Any]) -> str:
-    told = [info["gpu"], info["processor_name"], f"{info['threads']} threads", f"torch {info['torch']}"]
-    return ", ".join(each for each in told if each)
+    facts = [info["gpu"], info["processor_name"], f"{info['threads']} threads", f"torch {info['torch']}"]
+    return ", ".join(fact for fact in facts if fact)
 
 
 def _rows(group: Sequence[Benchmark]) -> list[Sequence[str]]:
     return [
         (
-            each.way,
-            quantity(each.seconds),
-            quantity(group[0].seconds / each.seconds),
-            each.number("flops", _GIGA),
-            each.number("flops_per_second", _GIGA),
-            each.number("share_of_product_rate"),
-            each.number("peak_bytes", _MEGA),
+            benchmark.way,
+            quantity(benchmark.seconds),
+            quantity(group[0].seconds / benchmark.seconds),
+            benchmark.number("flops", _GIGA),
+            benchmark.number("flops_per_second", _GIGA),
+            benchmark.number("share_of_product_rate"),
+            benchmark.number("peak_bytes", _MEGA),
         )
-        for each in group
+        for benchmark in group
     ]

@@ -1,4 +1,4 @@
-"""Results as a notebook's cell shows them: tables and figures in the style of the pages."""
+"""Results for the cells of a notebook: tables and figures in the style of the pages."""
 
 from anatomy_bench.claim.claim import Finding, Need
 from anatomy_bench.claim.conclusion import Conclusion
@@ -15,16 +15,16 @@ def measurement_cell(need: Need, measurement: Measurement) -> str:
     """A measurement's table, and those figures of findings that are drawn from it alone."""
     headers, rows = measurement.table()
     name = need.name
-    told = f"{name}: {measurement.subject.name}, profile {measurement.provenance.profile}"
-    return _cell(title=told, table=(headers, rows), findings=(), figures=_figures(need, measurement))
+    title = f"{name}: {measurement.subject.name}, profile {measurement.provenance.profile}"
+    return _cell(title=title, table=(headers, rows), findings=(), figures=_figures(need, measurement))
 
 
 def ledger_cell(ledger: Ledger) -> str:
-    """Conclusions; for a single finding its claims and figures as well."""
+    """The conclusions; for a single finding also its claims and figures."""
     alone = ledger.findings[0] if len(ledger.findings) == 1 else None
-    told = ledger.subject.name if ledger.subject else "no model"
+    name = ledger.subject.name if ledger.subject else "no model"
     return _cell(
-        title=f"Judged on {told}",
+        title=f"Judged on {name}",
         table=None,
         findings=[{"finding": finding, "why": why(finding), "anchor": ""} for finding in ledger.findings],
         claims=alone.claims if alone else (),
@@ -37,7 +37,7 @@ def _cell(**content: object) -> str:
 
 
 def _nested(sheet: str) -> str:
-    """The pages' style for the inside of a cell alone: what they say of the page, it says of the cell."""
+    """The pages' style, restricted to the inside of a cell: rules for the page become rules for the cell."""
     return sheet.replace(":root", "&").replace("\nbody {", "\n& {")
 
 

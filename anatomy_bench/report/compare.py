@@ -1,4 +1,4 @@
-"""Two ledgers side by side: verdicts that differ first."""
+"""Two ledgers side by side, with the verdicts that differ first."""
 
 import io
 import textwrap
@@ -24,7 +24,7 @@ _NONE = "not judged"
 
 
 class Relation(StrEnum):
-    """How two verdicts on a claim stand to each other."""
+    """How two verdicts on a claim are related."""
 
     DIFFERENT = "different"
     ONE_ONLY = "one only"
@@ -44,7 +44,7 @@ class ComparedClaim(Record):
 
     Attributes:
         first: `None` if the first ledger does not judge it.
-        second: likewise.
+        second: `None` if the second does not.
     """
 
     id: str
@@ -82,7 +82,7 @@ class Comparison(Record):
 
 def compare(first: Ledger, second: Ledger) -> Comparison:
     """Conclusions and verdicts of two runs."""
-    findings, others = ({each.id: each for each in ledger.findings} for ledger in (first, second))
+    findings, others = ({finding.id: finding for finding in ledger.findings} for ledger in (first, second))
     claims, other_claims = _claims(first), _claims(second)
     compared = [
         _compared_claim(claims.get(claim), other_claims.get(claim)) for claim in dict.fromkeys([*claims, *other_claims])
@@ -135,18 +135,18 @@ def comparison_text(first: Ledger, second: Ledger, names: tuple[str, str], *, co
         first: a ledger.
         second: another.
         names: of their files.
-        colour: whether to write terminal colours. Without them the words say all.
+        colour: whether to write terminal colours; the words alone say everything.
     """
     compared = compare(first, second)
     buffer = io.StringIO()
     console = text_console(buffer, colour=colour)
     for letter, ledger, name in zip("AB", (first, second), names, strict=True):
         console.print(_described(letter, ledger, name), markup=False)
-    _print_table(console, "finding", [_finding_row(each) for each in compared.findings])
+    _print_table(console, "finding", [_finding_row(finding) for finding in compared.findings])
     for relation in Relation:
-        claims = [each for each in compared.claims if each.relation is relation]
+        claims = [claim for claim in compared.claims if claim.relation is relation]
         if claims:
-            _print_table(console, f"{_HEADINGS[relation]}: {len(claims)}", [_claim_row(each) for each in claims])
+            _print_table(console, f"{_HEADINGS[relation]}: {len(claims)}", [_claim_row(claim) for claim in claims])
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
@@ -160,20 +160,20 @@ def _described(letter: str, ledger: Ledger, name: str) -> str:
 
 
 def _finding_row(finding: ComparedFinding) -> tuple[Text, Text, Text]:
-    first, second = (Text(each.value if each else _NONE) for each in (finding.first, finding.second))
+    first, second = (Text(conclusion.value if conclusion else _NONE) for conclusion in (finding.first, finding.second))
     differs = "" if finding.first is finding.second else " (differs)"
     return Text(printable(finding.title) + differs), first, second
 
 
 def _claim_row(claim: ComparedClaim) -> tuple[Text, Text, Text]:
-    told = Text(printable(claim.statement))
+    description = Text(printable(claim.statement))
     if claim.published is not None:
-        told.append(f"\npublished {quantity(claim.published)} {printable(claim.unit)}")
-    return told, _verdict_cell(claim.first), _verdict_cell(claim.second)
+        description.append(f"\npublished {quantity(claim.published)} {printable(claim.unit)}")
+    return description, _verdict_cell(claim.first), _verdict_cell(claim.second)
 
 
 def _verdict_cell(verdict: Verdict | None) -> Text:
-    """The word, and below it the value with its interval."""
+    """The word, with the value and its interval below it."""
     if verdict is None:
         return Text(_NONE)
     cell = verdict_text(verdict.word)

@@ -49,5 +49,5 @@ def _entry(claim: Claim) -> dict[str, Any]:
 def _lines(claim: Claim) -> str:
     published = "" if claim.published is None else f"published {quantity(claim.published)} {claim.unit}; "
     control = "control: " if claim.kind is Kind.CONTROL else ""
-    told = f"{claim.place}; {published}holds if {claim.criterion} {claim.unit}"
-    return f"  {claim.id}\n      {control}{claim.statement}\n      {told}"
+    details = f"{claim.place}; {published}holds if {claim.criterion} {claim.unit}"
+    return f"  {claim.id}\n      {control}{claim.statement}\n      {details}"

@@ -1,8 +1,8 @@
-"""How every figure is drawn: one size of type, colours that the page decides on, bytes that repeat.
+"""How every figure is drawn: one size of type, colours of the page, the same bytes every time.
 
-Lines and type are drawn in placeholder colours, for which the page's own variables are
-put in afterwards: one drawing serves light, dark and print. The colours are those of Okabe
-and Ito, which the colour-blind tell apart; every series has a marker of its own as well.
+Lines and type are drawn in placeholder colours, which are then replaced by the page's own variables, so that one
+drawing serves light, dark and print. The colours are those of Okabe and Ito, which colour-blind people can distinguish;
+every series also has a marker of its own.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ MARKERS = ("o", "s", "^", "v", "P", "X", "d")
 PUBLISHED = {"marker": "D", "color": INK, "markerfacecolor": "none", "linestyle": "none", "markersize": 5}
 """The paper's own values look the same in every figure."""
 REFERENCE = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1.2}
-"""A bound or a null."""
+"""The look of a bound or a null."""
 _VARIABLES = {
     INK: "currentColor",
     _GRID: "var(--grid)",
@@ -81,8 +81,8 @@ def draw(
     """An `<svg>` element.
 
     Args:
-        paint: is handed the canvas and the axes, one or an array of them.
-        description: what a reader who cannot see it should know.
+        paint: takes the canvas and the axes, one or an array of them.
+        description: for readers who cannot see the figure.
         height: in inches; the width is the same for all figures.
         rows: of axes.
         columns: of axes.
@@ -98,7 +98,7 @@ def draw(
 
 
 def _element(document: str, description: str) -> str:
-    """The drawing as an element of a page: no identifier is that of another one's, and no style reaches beyond it."""
+    """The drawing as an element of a page, with unique identifiers and no style that reaches beyond it."""
     drawn = document[document.index("<svg") :].strip()
     drawn = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     prefix = f"f{hashlib.sha256((drawn + description).encode()).hexdigest()[:8]}-"
@@ -113,20 +113,20 @@ def _element(document: str, description: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """A drawing as a file of its own, where no page decides on its colours."""
+    """A drawing as a file of its own, with fixed colours instead of a page's."""
     for colour, variable in _VARIABLES.items():
         svg = svg.replace(variable, _ON_WHITE.get(colour, colour))
     return svg.replace("<svg ", '<svg style="background: #ffffff" ', 1) + "\n"
 
 
 def finite(values: Sequence[float] | Floats) -> Floats:
-    """The values, and nothing where there is none to draw."""
+    """The values, with NaN where there is none to draw."""
     array = np.asarray(values, dtype=np.float64)
     return np.where(np.isfinite(array), array, np.nan)
 
 
 def errors(values: Sequence[float], intervals: Sequence[Interval | None]) -> Floats:
-    """Lengths of error bars, down and up; none where the interval is unknown."""
+    """Lengths of error bars, down and up; 0 where the interval is unknown."""
     lows = [value if each is None else each.low for value, each in zip(values, intervals, strict=True)]
     highs = [value if each is None else each.high for value, each in zip(values, intervals, strict=True)]
     with np.errstate(invalid="ignore"):
@@ -147,18 +147,18 @@ def bars(axes: Any, values: Sequence[float], y: Any, intervals: Sequence[Interva
 
 
 def ends(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[float]:
-    """All that an axis must reach: values and the ends of their intervals."""
-    return [*values, *(end for each in intervals if each for end in (each.low, each.high))]
+    """Everything that an axis must include: values and the ends of their intervals."""
+    return [*values, *(end for interval in intervals if interval for end in (interval.low, interval.high))]
 
 
 def signed_log(axis: Any, values: Sequence[float]) -> None:
     """A signed logarithmic scale of percentages, linear between −10 and 10.
 
-    Below the first of the paper's categories all is linear, so that signs and noise are seen as they are.
+    Within ±10 %, the limit of a redundant layer, it is linear, so that signs and noise look as they are.
 
     Args:
         axis: `axes.xaxis` or `axes.yaxis`.
-        values: all that is shown, to choose limits and ticks.
+        values: everything that is shown, to choose limits and ticks.
     """
     shown = [value for value in values if math.isfinite(value)]
     low, high = min([-_LINEAR_TO, *shown]), max([10 * _LINEAR_TO, *shown])
@@ -180,7 +180,7 @@ def log_scale(axis: Any, values: Sequence[float]) -> None:
 
     Args:
         axis: `axes.xaxis` or `axes.yaxis`.
-        values: all that is shown, to choose limits and ticks; those that are not positive have no place.
+        values: everything that is shown, to choose limits and ticks; values that are not positive are left out.
     """
     shown = [value for value in values if math.isfinite(value) and value > 0] or [1.0]
     low, high = min(shown) / 1.25, max(shown) * 1.25
@@ -207,7 +207,7 @@ def short(value: float) -> str:
 
 
 def brief(name: str) -> str:
-    """A name that leaves room for the drawing; a page's tables have it whole."""
+    """A name cut to leave room for the drawing; the page's tables have it in full."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 

@@ -1,8 +1,7 @@
-"""The figures of the findings: one module a finding, named like it and found by its file.
+"""The figures of findings: what they are, and the search for a finding's module in its paper's room.
 
-A module has `FIGURES`: functions from `Evidence` to a `Figure`, or to `None` where the
-ledger does not hold what they show. None of them is imported before a report is written:
-drawing loads matplotlib.
+The module has `FIGURES`: functions that take `Evidence` and return a `Figure`, or `None` where the ledger lacks what
+they show. It is imported only when a report is written, because drawing loads matplotlib.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +21,11 @@ class Figure:
     """A picture, and the numbers behind it.
 
     Attributes:
-        title: what it shows, in a phrase.
+        title: a phrase that says what it shows.
         caption: how to read it.
-        svg: an `<svg>` element that stands in a page by itself.
-        headers: of the numbers.
-        rows: of the numbers, readings side by side.
+        svg: an `<svg>` element that can be put into any page.
+        headers: of the table of numbers.
+        rows: of that table, with the readings of the paper side by side.
     """
 
     title: str
@@ -49,10 +48,10 @@ class Evidence:
     published: Mapping[str, Any]
 
     def measurement(self, need: Need, kind: type[MeasurementT]) -> MeasurementT | None:
-        """The measurement of that need, if the ledger holds it.
+        """The measurement of that need, if the ledger has it.
 
         Raises:
-            UsageError: what it holds is not of this version.
+            UsageError: the ledger has one of another version.
         """
         found = self.ledger.measurement(need)
         return found if isinstance(found, kind) else None
@@ -62,17 +61,17 @@ Draw = Callable[[Evidence], Figure | None]
 
 
 def figures_of(finding: JudgedFinding, ledger: Ledger) -> tuple[Figure, ...]:
-    """The figures of a finding, as far as the ledger holds what they show.
+    """The figures of a finding, without those for which the ledger lacks measurements.
 
     Raises:
-        UsageError: its measurements are not of this version.
+        UsageError: its measurements are of another version.
     """
     drawn = [draw(Evidence(ledger, _published(finding))) for draw in drawings_of(finding.id, finding.paper)]
     return tuple(figure for figure in drawn if figure is not None)
 
 
 def published_degradation(published: Mapping[str, Any], layer_count: int) -> dict[int, float]:
-    """A paper's own ablation by layer, as its table `ablation` has it; nothing for a model of another depth."""
+    """A paper's own ablation by layer, from its table `ablation`; empty for a model of another depth."""
     table = published.get("ablation", {})
     if table.get("layer_count") != layer_count:
         return {}

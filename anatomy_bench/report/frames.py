@@ -37,7 +37,7 @@ def frame(rows: Sequence[Row], **attributes: Any) -> "DataFrame":
 
 
 def verdict_rows(ledger: Ledger) -> list[Row]:
-    """A row a claim, with the finding that it belongs to."""
+    """One row per claim, with its finding."""
     return [
         {
             "finding": finding.id,
@@ -62,9 +62,9 @@ def verdict_rows(ledger: Ledger) -> list[Row]:
 
 
 def measurement_rows(measurement: Measurement) -> list[Row]:
-    """A row for each innermost thing measured, under the names that JSON has, joined by dots.
+    """One row for each innermost record of a measurement; columns have the names of the JSON, joined by dots.
 
-    Series of numbers, such as the scores of single sentences, stay in the measurement.
+    Series of numbers, such as the scores of single sentences, are left out.
     """
     own = {
         field.name: getattr(measurement, field.name)
@@ -75,7 +75,7 @@ def measurement_rows(measurement: Measurement) -> list[Row]:
 
 
 def _rows(values: Mapping[str, Any]) -> list[Row]:
-    """Single values, repeated beside each row of what is a list of records."""
+    """Rows of a record: its single values, repeated beside each row of its lists of records."""
     single: Row = {}
     lists: dict[str, Sequence[Record]] = {}
     for name, value in values.items():
@@ -95,7 +95,7 @@ def _rows(values: Mapping[str, Any]) -> list[Row]:
 
 
 def _apart(name: str, row: Row, others: Row) -> Row:
-    """The row, its names told apart from those of what contains it."""
+    """The row, with a prefix before names that its container also has."""
     return {(f"{name}.{key}" if key in others else key): value for key, value in row.items()}
 
 

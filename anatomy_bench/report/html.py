@@ -21,13 +21,13 @@ class _Section:
 
     Attributes:
         anchor: of its heading.
-        finding: judged.
-        paper: what it is a finding of.
-        why: the conclusion's reason.
-        groups: claims under a heading each, the reported ones first.
-        figures: drawn.
-        command: that repeats it.
-        measurements: anchors and names of those that its claims rest on.
+        finding: with its verdicts.
+        paper: the paper to which it belongs.
+        why: the reason for the conclusion.
+        groups: claims by heading, the reported ones first.
+        figures: its figures.
+        command: the command that repeats it.
+        measurements: anchors and names of the measurements that its claims are based on.
     """
 
     anchor: str
@@ -54,10 +54,10 @@ def html_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:
 
     Args:
         ledger: of the run.
-        benchmarks: shown behind the findings, if any.
+        benchmarks: shown after the findings, if there are any.
 
     Raises:
-        UsageError: the ledger's measurements are not of this version.
+        UsageError: the ledger's measurements are of another version.
     """
     return render(
         "report.html.jinja",

@@ -17,7 +17,7 @@ from anatomy_bench.values.quantities import quantity
 
 
 def markdown_report(ledger: Ledger, benchmarks: Benchmarks | None = None) -> str:
-    """Findings with their conclusions, then each finding's claims; benchmarks, if any, behind them."""
+    """Findings with their conclusions, then each finding's claims; then benchmarks, if there are any."""
     parts = ["# Findings on layer anatomy", _subject(ledger)]
     for paper, findings in by_paper(ledger.findings):
         parts += [f"## {escaped(paper)}", _headline(findings)]
@@ -32,14 +32,14 @@ def _subject(ledger: Ledger) -> str:
     if ledger.subject is None or ledger.provenance is None:
         return "The paper's own arithmetic; no model was measured."
     subject, made = ledger.subject, ledger.provenance
-    told = (
+    line = (
         f"Subject: **{escaped(subject.name)}** ({escaped(subject.architecture)}, {subject.layers} layers, "
         f"{subject.parameters:,} parameters, digest `{subject.digest[:16]}`), "
         f"measured on {made.device} in {made.dtype} with {made.attention} attention, "
         f"profile {made.profile}, seed {made.seed}, "
         f"torch {made.versions.torch}, transformers {made.versions.transformers}."
     )
-    return "\n\n".join(filter(None, (told, precision(ledger), escaped(subject.note))))
+    return "\n\n".join(filter(None, (line, precision(ledger), escaped(subject.note))))
 
 
 def by_paper(findings: Sequence[JudgedFinding]) -> list[tuple[str, list[JudgedFinding]]]:
@@ -84,12 +84,12 @@ def benchmark_tables(benchmarks: Benchmarks) -> list[str]:
 
 
 def _code(command: str) -> str:
-    """A command as a block; it has no line that could end it."""
+    """A command as a code block; a command has no line that could end the block."""
     return "    " + " ".join(command.splitlines())
 
 
 def escaped(text: str) -> str:
-    """Text that is neither markup nor a link nor the end of a cell."""
+    """Text with everything escaped that could be markup, a link or the end of a cell."""
     for character in "\\`*[|":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.replace("<", "&lt;").splitlines())

@@ -1,7 +1,7 @@
 """What every page shares: its style, its macros, and words with their symbols.
 
-A page needs no network and no script, and everything that a ledger names is escaped: a
-page may be made of a ledger that somebody else has sent.
+A page needs no network and no script. Everything that comes from a ledger is escaped, because a page may be made from
+a ledger that somebody else has sent.
 """
 
 from importlib import resources
@@ -31,7 +31,7 @@ _TONES: dict[str, str] = {"✓": "good", "✗": "bad", "!": "bad", "±": "mixed"
 
 
 def render(template: str, **content: Any) -> str:
-    """A page: one of the templates beside this file, with the style of all of them."""
+    """A page from one of the templates beside this file, with the common style."""
     environment = Environment(
         loader=PackageLoader("anatomy_bench", "report"),
         autoescape=True,
@@ -50,7 +50,7 @@ def style() -> str:
 
 
 def symbol(word: str) -> str:
-    """A character for a verdict or a conclusion; it stands beside the word and never for it."""
+    """A character for a verdict or a conclusion, shown beside the word and never instead of it."""
     return _SYMBOLS[word]
 
 
@@ -59,7 +59,7 @@ def _tone(word: str) -> str:
 
 
 def measurement_facts(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """What it takes to repeat a measurement, under the names that JSON has for it."""
+    """What is needed to repeat a measurement, under its names in JSON."""
     parts = {
         "subject": {key: data["subject"][key] for key in ("name", "digest", "commit")},
         "corpus": {key: data["corpus"][key] for key in ("name", "digest", "sentences", "tokens")}
@@ -74,7 +74,7 @@ def measurement_facts(data: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def fact(value: Any) -> str:
-    """A value of JSON as people read it."""
+    """A JSON value for readers."""
     if isinstance(value, list):
         return ", ".join(map(fact, value))
     return "none" if value is None else str(value)

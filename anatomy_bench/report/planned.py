@@ -11,9 +11,9 @@ _GIGA = 10**9
 
 
 def plan_text(plan: Plan) -> str:
-    """A row for every measurement, and what all of them take."""
+    """One row per measurement, then the time and memory for all of them."""
     headers = ("experiment", "text", "jobs", "stored", "GFLOP", "time", "memory")
-    rows = [_row(plan, each) for each in plan.measurements]
+    rows = [_row(plan, measurement) for measurement in plan.measurements]
     table = tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", *["right"] * 5))
     inapplicable = [f"{need.name}: not applicable: {reason}" for need, reason in plan.inapplicable.items()]
     return "\n\n".join(filter(None, (table, "\n".join(inapplicable), _summary(plan))))
@@ -38,7 +38,7 @@ def _row(plan: Plan, planned: Planned) -> Sequence[str]:
 
 
 def _summary(plan: Plan) -> str:
-    missing = [each for each in plan.measurements if not each.is_stored]
+    missing = [measurement for measurement in plan.measurements if not measurement.is_stored]
     if not missing:
         return "Nothing to measure: all of it is stored." if plan.measurements else "Nothing to measure."
     seconds = sum(plan.seconds(each) for each in missing)
@@ -51,7 +51,7 @@ def _summary(plan: Plan) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """In the unit that a person would name."""
+    """A duration in seconds, minutes or hours, whichever reads best."""
     if seconds < 2 * _MINUTE:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / _MINUTE:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:.1f} h"

@@ -1,4 +1,4 @@
-"""What JUnit XML and report logs carry of a verdict."""
+"""What JUnit XML and report logs say about a verdict."""
 
 import math
 
@@ -11,7 +11,7 @@ def properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
     Values are in the claim's unit.
     """
     interval = verdict.interval95
-    told = {
+    values = {
         "claim": claim.id,
         "statement": claim.statement,
         "kind": claim.kind.value,
@@ -27,9 +27,9 @@ def properties(claim: Claim, verdict: Verdict) -> dict[str, str | float]:
         "reason": verdict.reason or None,
         "note": verdict.note or None,
     }
-    # Not every reader of JSON takes a bare NaN.
+    # Not every reader of JSON accepts NaN.
     return {
         f"anatomy_bench_{name}": str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in told.items()
+        for name, value in values.items()
         if value is not None
     }

@@ -10,7 +10,7 @@ from anatomy_bench.values.quantities import quantity
 
 
 def scaling(benchmarks: Benchmarks) -> Figure | None:
-    """The figure, if that was measured."""
+    """The figure, if the benchmarks measured this."""
     sizes = benchmarks.sizes()
     if not sizes:
         return None
@@ -25,7 +25,7 @@ def scaling(benchmarks: Benchmarks) -> Figure | None:
             sharey=True,
         ),
         headers=("way", "layers", "sentences", "seconds"),
-        rows=[(each.way, each.number("layers"), each.number("sentences"), quantity(each.seconds)) for each in sizes],
+        rows=[(size.way, size.number("layers"), size.number("sentences"), quantity(size.seconds)) for size in sizes],
     )
 
 
@@ -38,28 +38,28 @@ def _caption(sizes: Sequence[Benchmark]) -> str:
 
 
 def _fewest(sizes: Sequence[Benchmark], name: str) -> int:
-    return min(int(each.told[name]) for each in sizes)
+    return min(int(size.details[name]) for size in sizes)
 
 
 def _paint(canvas: Any, axes: Any, sizes: Sequence[Benchmark]) -> None:
-    ways = dict.fromkeys(each.way for each in sizes)
+    ways = dict.fromkeys(size.way for size in sizes)
     panels: tuple[tuple[str, Callable[[Benchmark], bool]], ...] = (
-        ("layers", lambda each: each.told["sentences"] == _fewest(sizes, "sentences")),
-        ("sentences", lambda each: each.told["layers"] == _fewest(sizes, "layers")),
+        ("layers", lambda one: one.details["sentences"] == _fewest(sizes, "sentences")),
+        ("sentences", lambda one: one.details["layers"] == _fewest(sizes, "layers")),
     )
     for axis, (name, is_shown) in zip(axes, panels, strict=True):
-        shown = [each for each in sizes if is_shown(each)]
+        shown = [size for size in sizes if is_shown(size)]
         for way, colour, marker in zip(ways, SERIES, MARKERS, strict=False):
-            line = [each for each in shown if each.way == way]
+            line = [benchmark for benchmark in shown if benchmark.way == way]
             axis.plot(
-                [each.told[name] for each in line],
-                [each.seconds for each in line],
+                [one.details[name] for one in line],
+                [benchmark.seconds for benchmark in line],
                 color=colour,
                 marker=marker,
                 label=way,
             )
-        log_scale(axis.xaxis, [each.told[name] for each in shown])
+        log_scale(axis.xaxis, [one.details[name] for one in shown])
         axis.set_xlabel(name)
-    log_scale(axes[0].yaxis, [each.seconds for each in sizes])
+    log_scale(axes[0].yaxis, [size.seconds for size in sizes])
     axes[0].set_ylabel("seconds")
     legend(canvas, axes[0], columns=len(ways))

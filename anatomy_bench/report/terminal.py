@@ -29,12 +29,12 @@ _STYLES = {
 
 
 def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outcome], *, colour: bool) -> str:
-    """Findings by paper and in its order, each with its conclusion and its claims.
+    """Findings by paper, in its order, each with its conclusion and its claims.
 
     Args:
-        findings: judged.
+        findings: with their verdicts.
         outcomes: by id of the claim; those that were not as expected are marked.
-        colour: whether to write terminal colours. Without them the words say all.
+        colour: whether to write terminal colours; the words alone say everything.
     """
     buffer = io.StringIO()
     console = text_console(buffer, colour=colour)
@@ -61,7 +61,7 @@ def verdict_table(findings: Sequence[JudgedFinding], outcomes: Mapping[str, Outc
 
 
 def text_console(buffer: io.StringIO, *, colour: bool) -> Console:
-    """A console that writes into a buffer: also in a notebook, where rich would show it in the cell instead."""
+    """A console that writes into a buffer, also in a notebook, where rich would write into the cell instead."""
     colours: Literal["standard"] | None = "standard" if colour else None
     return Console(
         file=buffer, width=WIDTH, force_terminal=colour, force_jupyter=False, color_system=colours, highlight=False
@@ -85,12 +85,12 @@ def verdict_text(word: VerdictWord, mark: str = "") -> Text:
 
 
 def printable(text: str) -> str:
-    """Without what a terminal would obey: text of a ledger that somebody else has sent."""
+    """Text without control characters, which a terminal would obey; the ledger may come from somebody else."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def subject_lines(subject: SubjectRecord, device: str, dtype: str, profile: str) -> tuple[str, ...]:
-    """What was measured and how, in a line or two."""
+    """One or two lines on what was measured and how."""
     commit = f" at {subject.commit[:12]}" if subject.commit else ""
     line = (
         f"{subject.name}{commit}: {subject.architecture}, {subject.layers} layers, {subject.parameters / 1e6:,.1f} M "
@@ -103,9 +103,9 @@ def next_steps(outcomes: Mapping[str, Outcome]) -> str:
     """One line on what the marks mean and what to do about them."""
     failed = sum(outcome is Outcome.FAILED for outcome in outcomes.values())
     expected = sum(outcome is Outcome.EXPECTED_FAILURE for outcome in outcomes.values())
-    told = f"{len(outcomes)} claims judged"
+    line = f"{len(outcomes)} claims judged"
     if expected:
-        told += f", {expected} not supported and recorded as such"
+        line += f", {expected} not supported and recorded as such"
     if failed:
-        told += f", {failed} marked ! not as recorded: run with --record-expected once you have understood why"
-    return told + "."
+        line += f", {failed} marked ! not as recorded: run with --record-expected once you have understood why"
+    return line + "."

@@ -15,18 +15,18 @@ def why(finding: JudgedFinding) -> str:
     controls = [claim for claim in asked if claim.kind is Kind.CONTROL]
     if not reported:
         return _unasked(finding)
-    told = _held(reported)
+    count = _held(reported)
     if finding.conclusion is Conclusion.REPRODUCED:
-        return f"{told}, and so {_do(len(controls))}." if controls else f"{told}."
+        return f"{count}, and so {_do(len(controls))}." if controls else f"{count}."
     all_hold = all(claim.verdict.word is VerdictWord.SUPPORTED for claim in reported)
     decisive = _first_not_held(controls if all_hold else reported)
     if decisive is None:  # a conclusion that does not follow from its claims: a ledger written by hand
-        return f"{told}."
+        return f"{count}."
     word = "refuted" if decisive.verdict.word is VerdictWord.REFUTED else "undecided"
     if all_hold:
-        return f"{told}, but a control is {word}: {_told(decisive)}."
+        return f"{count}, but a control is {word}: {_described(decisive)}."
     same = sum(claim.verdict.word is decisive.verdict.word for claim in reported)
-    return f"{told}; {word}: {_told(decisive)}{f', and {same - 1} more' if same > 1 else ''}."
+    return f"{count}; {word}: {_described(decisive)}{f', and {same - 1} more' if same > 1 else ''}."
 
 
 def _unasked(finding: JudgedFinding) -> str:
@@ -48,7 +48,7 @@ def _do(controls: int) -> str:
 
 
 def _first_not_held(claims: Sequence[JudgedClaim]) -> JudgedClaim | None:
-    """The first that is refuted, else the first that is undecided."""
+    """The first claim that is refuted, else the first that is undecided."""
     for word in (VerdictWord.REFUTED, VerdictWord.INCONCLUSIVE):
         for claim in claims:
             if claim.verdict.word is word:
@@ -56,6 +56,6 @@ def _first_not_held(claims: Sequence[JudgedClaim]) -> JudgedClaim | None:
     return None
 
 
-def _told(claim: JudgedClaim) -> str:
+def _described(claim: JudgedClaim) -> str:
     holds_if = f"{claim.criterion} {claim.unit}".rstrip()
     return f"“{claim.statement}” (measured {measured_text(claim.verdict)}; holds if {holds_if})"

@@ -1,1 +1,1 @@
-"""One run: what is asked for, what is stored, what is measured, and how it is judged."""
+"""One run: its options, the store of finished jobs, the measurements, and the verdicts."""

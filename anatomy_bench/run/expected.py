@@ -123,8 +123,21 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
         raise UsageError(f"expected verdicts {path} are malformed: {str(error).splitlines()[0]}") from None
     unknown = sorted({claim for table in words.values() for claim in table} - set(claims))
     if unknown:
-        raise UsageError(f"expected verdicts {path}: there is no claim {unknown[0]!r}; remove it or record again")
+        raise UsageError(f"expected verdicts {path}: {_about_unknown(unknown[0], claims)}")
     return expected
+
+
+def _about_unknown(claim: str, claims: Collection[str]) -> str:
+    name = _name_now(claim, claims)
+    if name is None:
+        return f"there is no claim {claim!r}; remove it or record again"
+    return f"claim {claim!r} is now {name!r}; --record-expected renames it"
+
+
+def _name_now(old: str, claims: Collection[str]) -> str | None:
+    """The id of a claim that was recorded without its paper's id, if only one paper has such a claim."""
+    names = [claim for claim in claims if claim.endswith(f".{old}")]
+    return names[0] if len(names) == 1 else None
 
 
 def _table_name(name: str) -> str:
@@ -158,6 +171,8 @@ def record_expected(
 ) -> None:
     """Record a run's verdicts; the rest of the file is kept if it is about the same thing.
 
+    Claims that were recorded without their paper's id get the one that they have now.
+
     Args:
         path: the file.
         judged: what the verdicts are about.
@@ -166,6 +181,8 @@ def record_expected(
         verdicts: the run's, by id of the claim.
     """
     document = _document(path, judged)
+    for name, recorded in list(document["verdicts"].items()):
+        document["verdicts"][name] = _renamed(recorded, claims)
     words = document["verdicts"].setdefault(table, tomlkit.table())
     for stale in [claim for claim in words if claim not in claims]:
         del words[stale]
@@ -174,6 +191,19 @@ def record_expected(
         word.comment(_comment(claims[claim_id], verdict))
         words[claim_id] = word
     write_atomically(path, tomlkit.dumps(document).encode())
+
+
+def _renamed(words: Any, claims: Collection[str]) -> Any:
+    """A table with the ids that its claims have now, in the same order and with the same comments."""
+    renamed = tomlkit.table()
+    for key, item in words.value.body:
+        if key is None:  # a comment on a line of its own
+            renamed.add(item)
+            continue
+        name = key.key if key.key in claims else _name_now(key.key, claims) or key.key
+        if name == key.key or name not in words:
+            renamed.add(name, item)
+    return renamed
 
 
 def _comment(claim: Claim, verdict: Verdict) -> str:

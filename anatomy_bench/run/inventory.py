@@ -1,4 +1,4 @@
-"""What the store holds: listed, checked, and removed when it is of no more use."""
+"""List what the store has, check it, and remove what is no longer of use."""
 
 import time
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from anatomy_bench.values.record import Record, from_json
 
 _DAY_SECONDS = 86_400
 _LEFTOVER_SECONDS = 3_600
-"""Age from which a temporary file belongs to no process that still writes it."""
+"""A temporary file older than this is no longer being written by any process."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class KeptJob:
 
     Attributes:
         key: everything that determined its results.
-        units: how many it has.
+        units: number of units.
         bytes: size of the file.
-        age_seconds: since it was measured.
+        age_seconds: time since it was measured.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class KeptJob:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the sources or libraries that measured it are no longer those installed: no run reads it."""
+        """Whether the sources or libraries that measured it have changed since, so that no run reads it."""
         return not is_current(self.key)
 
     @property
@@ -46,14 +46,14 @@ class KeptJob:
 
 @dataclass(frozen=True)
 class Holding(Record):
-    """Units that share what they were measured on and with.
+    """Stored units of one experiment, subject, device and precision.
 
     Attributes:
         subject: digest of the model, or `any` where none was measured.
         outdated: whether sources or libraries that measured them have changed since, so that no run reads them.
-        bytes: of their files.
-        newest_days: since the last of them was measured.
-        oldest_days: since the first.
+        bytes: size of their files together.
+        newest_days: age of the newest, in days.
+        oldest_days: age of the oldest, in days.
     """
 
     experiment: str
@@ -74,8 +74,8 @@ class Inventory(Record):
     Attributes:
         folder: where it is.
         holdings: by experiment, then subject.
-        damaged: files set aside, or whose content is not a job.
-        leftovers: files that killed writes have left.
+        damaged: number of files that were set aside, or whose content is not a job.
+        leftovers: number of files that killed writes have left.
     """
 
     folder: str
@@ -86,12 +86,12 @@ class Inventory(Record):
 
 @dataclass(frozen=True)
 class Selection:
-    """What to remove: the jobs that meet every condition given.
+    """Which jobs to remove: those that meet every condition given.
 
     Attributes:
-        outdated: measured by sources that have changed since.
-        older_than_days: measured longer ago.
-        subject: how the digest of their model begins.
+        outdated: measured by sources or libraries that have changed since.
+        older_than_days: measured more days ago than this.
+        subject: beginning of the digest of their model.
     """
 
     outdated: bool = False
@@ -107,10 +107,10 @@ class Selection:
 
 
 def take_inventory(folder: Path) -> Inventory:
-    """Count what a store holds. Changes nothing."""
+    """Count what a store has. Changes nothing."""
     read = [_read(path) for path in _job_files(folder)]
     alike: dict[tuple[str, str, str, str, bool], list[KeptJob]] = {}
-    for job in (each for each in read if each is not None):
+    for job in (kept for kept in read if kept is not None):
         device, dtype = (str(job.key.get(name, "any")) for name in ("device", "dtype"))
         group = str(job.key["experiment"]), job.subject, device, dtype, job.is_outdated
         alike.setdefault(group, []).append(job)
@@ -124,7 +124,7 @@ def take_inventory(folder: Path) -> Inventory:
         )
         for group, jobs in sorted(alike.items())
     )
-    unreadable = sum(each is None for each in read)
+    unreadable = sum(kept is None for kept in read)
     return Inventory(str(folder), tuple(holdings), len(_damaged(folder)) + unreadable, len(_leftovers(folder)))
 
 
@@ -132,7 +132,7 @@ def verify_store(folder: Path) -> tuple[int, tuple[Path, ...]]:
     """Check every job against its name and its checksum; set aside those that fail.
 
     Returns:
-        Number of jobs that are what was stored, and where the others are now.
+        The number of intact jobs, and the paths at which damaged ones were set aside.
 
     Raises:
         UsageError: a damaged file cannot be set aside.
@@ -144,10 +144,10 @@ def verify_store(folder: Path) -> tuple[int, tuple[Path, ...]]:
 def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> tuple[KeptJob, ...]:
     """Remove jobs.
 
-    A run that reads them meanwhile is not disturbed: what it finds missing it measures again.
+    A run that reads them at the same time is not disturbed: it measures again what is missing.
 
     Returns:
-        Those removed, or with `dry_run` those that would be.
+        The jobs removed, or with `dry_run` those that would be removed.
 
     Raises:
         UsageError: a file cannot be removed.
@@ -159,10 +159,10 @@ def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> 
 
 
 def prune_rubbish(folder: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
-    """Remove files set aside as damaged, and what killed writes have left.
+    """Remove files that were set aside as damaged, and those that killed writes have left.
 
     Returns:
-        Those removed, or with `dry_run` those that would be.
+        The files removed, or with `dry_run` those that would be removed.
 
     Raises:
         UsageError: a file cannot be removed.
@@ -182,7 +182,7 @@ def _damaged(folder: Path) -> tuple[Path, ...]:
 
 
 def _leftovers(folder: Path) -> tuple[Path, ...]:
-    """Temporary files of `write_atomically` whose process must be gone."""
+    """Temporary files of `write_atomically` whose process must have ended."""
     return tuple(sorted(path for path in folder.glob("*/*/.*.json.*") if _age_seconds(path) > _LEFTOVER_SECONDS))
 
 

@@ -1,4 +1,4 @@
-"""The work of a run that another process, on this machine or another, can do for it."""
+"""The part of a run that another process, on this machine or another, can do for it: single jobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,6 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.progress import Progress, SilentProgress
 from anatomy_bench.experiments.experiment import Finished, Job
 from anatomy_bench.run.task import Task
-from anatomy_bench.subject.hub import commit_of
 
 if TYPE_CHECKING:
     from anatomy_bench.run.options import DTypeName, Options
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SubjectSource:
-    """Where the model under study comes from, and how it is to be loaded: what a worker needs to load the same.
+    """Where the model under study comes from and how to load it: what another process needs to load the same model.
 
     Attributes:
         model: hub id, directory, GGUF file, or `bundled`.
@@ -44,14 +43,15 @@ class SubjectSource:
         return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
 
     def load(self, texts: Sequence[str] | None = None) -> "Subject":
-        """Load the model, all of its files from one commit, and find it fit.
+        """Load the model, with all files from one commit, and check that it is fit.
 
         Args:
             texts: that it must be fit for; `None` is the built-in one, and empty asks of the weights alone.
 
         Raises:
-            AnatomyError: it cannot be had, or nothing measured on it would mean anything.
+            AnatomyError: it cannot be loaded, or nothing measured on it would mean anything.
         """
+        from anatomy_bench.subject.hub import commit_of
         from anatomy_bench.subject.loading import Permissions, load_subject
         from anatomy_bench.subject.source import resolve_source
 
@@ -71,13 +71,13 @@ def do_job(task: Task, job: Job, subject: "Subject", progress: Progress) -> Mapp
 
 
 def run_job(source: SubjectSource, task: Task, job: Job) -> dict[Any, Finished]:
-    """Do a job of a task in this process, which loads the model once however many jobs it is given.
+    """Do a job of a task in this process, which loads the model only once for any number of jobs.
 
-    Everything that goes in and comes out can be pickled.
+    All arguments and the result can be pickled.
 
     Raises:
-        UsageError: what the source names here is not the model that the task is about.
-        AnatomyError: the model cannot be had.
+        UsageError: here, the source names another model than the task's.
+        AnatomyError: the model cannot be loaded.
     """
     subject = _loaded(source)
     if subject.record.digest != task.setting.subject.digest:

@@ -1,4 +1,4 @@
-"""Verdicts of a run held against those on record: what pytest and `anatomy-bench verify` share."""
+"""Verdicts of a run, compared with the record; shared by pytest and `anatomy-bench verify`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Judged:
     """A verdict, and what it means for the run.
 
     Attributes:
-        message: published and measured value, criterion, and what was on record.
+        message: published and measured value, criterion, and the recorded verdict if it differs.
     """
 
     verdict: Verdict
@@ -39,20 +39,20 @@ class Judged:
 
 
 class Judging:
-    """Judges claims in a run and holds the verdicts against the record.
+    """Judges claims in a run and compares the verdicts with the record.
 
     Attributes:
         run: where measurements come from.
     """
 
     def __init__(self, run: Run, *, root: Path, expected: Path | None = None, record: bool = False) -> None:
-        """Read the record if one was named, so that a bad file is told before a model is loaded.
+        """Read the record if one was named, so that a bad file is reported before a model is loaded.
 
         Args:
             run: where measurements come from.
             root: folder that has `claims/expected/`, if any has.
             expected: a file of expected verdicts; `None` takes the subject's own under `root`.
-            record: write the verdicts down instead of holding them against the record.
+            record: write the verdicts into the record instead of comparing them with it.
 
         Raises:
             UsageError: the file cannot be read, or with `record` not be written.
@@ -69,21 +69,23 @@ class Judging:
         self._named = read_expected(self._path, all_claims()) if self._is_named and not record else None
 
     def prepare(self) -> None:
-        """Meet every error of the options and of the record before anything is measured.
+        """Check the options and the record before anything is measured.
 
         Raises:
-            AnatomyError: the first of them.
+            AnatomyError: the first problem found.
         """
         self.run.prepare()
         if not self._record:
             _ = self._expected_of_subject
 
     def judge(self, claim: Claim) -> Judged:
-        """Judge a claim and hold the verdict against the record."""
+        """Judge a claim and compare the verdict with the record."""
         if self._record:
             verdict = self.run.judge(claim)
             return Judged(verdict, outcome(verdict, verdict.word), _message(claim, verdict, None))
-        recorded = self._recorded(claim)  # first: a record of other weights is told before anything is measured
+        recorded = self._recorded(
+            claim
+        )  # first, so that a record for other weights is refused before anything is measured
         verdict = self.run.judge(claim)
         return Judged(verdict, outcome(verdict, recorded), _message(claim, verdict, recorded))
 
@@ -121,7 +123,7 @@ class Judging:
 
     @cached_property
     def _expected_of_subject(self) -> ExpectedVerdicts | None:
-        """The named file, or the one found by the subject's name if it is of these weights."""
+        """The record in the named file, or the one found by the subject's name if it is for these weights."""
         if self._named is not None:
             check_digest(self._named, self._subject, self._path)
             return self._named
@@ -129,20 +131,20 @@ class Judging:
 
     @cached_property
     def _found(self) -> ExpectedVerdicts | None:
-        """The file of the subject's name, whatever weights it is of; none for a text that is not the suite's."""
+        """The record found by the subject's name, for whatever weights; none if the text is not the suite's own."""
         if self._is_named or self.run.options.corpus is not None or not self._path.is_file():
             return None
         return read_expected(self._path, all_claims())
 
     @property
     def notice(self) -> str:
-        """One line if the record found by the subject's name is of other weights and so holds nothing, else nothing."""
+        """One line if the record found by the subject's name is for other weights and therefore ignored, else empty."""
         if self._record or self._found is None or self._expected_of_subject is not None:
             return ""
         return (
-            f"not held against {self._path}: it is of digest {self._found.judged.digest[:12]}, "
-            f"{self._subject.name} in {self.run.subject.dtype} has {self._subject.digest[:12]}; "
-            "--record-expected --expected FILE gives it a record of its own"
+            f"{self._path} was recorded for other weights (digest {self._found.judged.digest[:12]}; "
+            f"{self._subject.name} in {self.run.subject.dtype} has {self._subject.digest[:12]}), so these verdicts are "
+            "not checked against it; --record-expected --expected FILE writes a record for this model"
         )
 
     def _paper_path(self, claim_id: str) -> Path:
@@ -163,15 +165,15 @@ def _expected_of_paper(path: Path, paper: JudgedObject) -> ExpectedVerdicts | No
 
 
 def _message(claim: Claim, verdict: Verdict, recorded: VerdictWord | None) -> str:
-    """One line: the verdict, and all that it was decided by."""
+    """One line: the verdict and everything that decided it."""
     if verdict.word is VerdictWord.NOT_APPLICABLE:
-        told = f"NOT_APPLICABLE: {verdict.reason}"
+        line = f"NOT_APPLICABLE: {verdict.reason}"
     else:
-        told = (
+        line = (
             f"{verdict.word}: published {quantity(claim.published)}, measured {measured_text(verdict)} {claim.unit}; "
             f"holds if {claim.criterion}"
         )
-        told += "".join(f"; {each}" for each in (verdict.reason, verdict.note) if each)
+        line += "".join(f"; {more}" for more in (verdict.reason, verdict.note) if more)
     if recorded is not None and recorded is not verdict.word:
-        told += f" (on record: {recorded})"
-    return told
+        line += f" (on record: {recorded})"
+    return line

@@ -1,4 +1,4 @@
-"""The ledger of a run: verdicts, and the measurements that they rest on.
+"""The ledger of a run: verdicts, and the measurements that they are based on.
 
 Reports are made from it alone, and its measurements can be judged again.
 """
@@ -17,7 +17,7 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Claim, Finding, Kind, Need, Verdict
 from anatomy_bench.claim.conclusion import Conclusion, conclude
 from anatomy_bench.registry import get_experiment
-from anatomy_bench.run.numerical_error import NOISE_FLOOR
+from anatomy_bench.run.numerical_error import NOISE_FLOOR, rests_on_noise_floor
 from anatomy_bench.run.options import Options, repeating
 from anatomy_bench.values.measurement import Measurement, Provenance, SubjectRecord
 from anatomy_bench.values.record import Record, from_data, from_json, to_data, to_json
@@ -33,8 +33,8 @@ class JudgedClaim(Record):
     """A claim as it stood when it was judged, with its verdict.
 
     Attributes:
-        criterion: as a reader writes it.
-        needs: the measurements that the verdict rests on.
+        criterion: as it is shown to readers.
+        needs: the measurements that the verdict is based on.
     """
 
     id: str
@@ -63,7 +63,7 @@ class JudgedFinding(Record):
 
 @dataclass(frozen=True)
 class KeptMeasurement(Record):
-    """A measurement, whole, with what it was made for.
+    """A whole measurement, with the need for which it was made.
 
     Attributes:
         data: the JSON that `anatomy-bench measure` writes.
@@ -79,10 +79,10 @@ class Ledger(Record):
 
     Attributes:
         subject: `None` if only claims that need no model were judged.
-        provenance: of the last measurement on the subject, likewise.
-        findings: in the paper's order, those judged.
-        measurements: that the verdicts rest on.
-        options: of a command line that repeats the run.
+        provenance: of the last measurement on the subject; `None` in the same case.
+        findings: those that were judged, in the papers' order.
+        measurements: those that the verdicts are based on.
+        options: command-line options that repeat the run.
     """
 
     schema: str
@@ -93,10 +93,10 @@ class Ledger(Record):
     options: tuple[str, ...]
 
     def measurement(self, need: Need) -> Measurement | None:
-        """The measurement of that need, as it was.
+        """The measurement of that need, as it was made.
 
         Raises:
-            UsageError: this version has no such experiment, or measures other fields.
+            UsageError: this version has no such experiment, or its measurement has other fields.
         """
         for kept in self.measurements:
             if kept.need == need:
@@ -104,13 +104,13 @@ class Ledger(Record):
                 try:
                     return from_data(kind, kept.data)
                 except ValidationError:
-                    told = f"the ledger's measurement of {need.experiment}"
-                    raise UsageError(f"{told} is not of this version of anatomy_bench") from None
+                    which = f"the ledger's measurement of {need.experiment}"
+                    raise UsageError(f"{which} is not of this version of anatomy_bench") from None
         return None
 
 
 def judged_claim(claim: Claim, verdict: Verdict) -> JudgedClaim:
-    """A claim with its verdict, as ledgers keep it."""
+    """A claim with its verdict, in the form for ledgers."""
     return JudgedClaim(
         claim.id,
         claim.statement,
@@ -138,10 +138,11 @@ def judged_findings(findings: Sequence[Finding], verdicts: Mapping[str, Verdict]
 
 
 def rests_on(verdicts: Mapping[str, Verdict], claims: Mapping[str, Claim]) -> list[Need]:
-    """The measurements behind some verdicts, each once; by id of the claim."""
+    """The measurements that verdicts are based on, each once. Verdicts are given by id of the claim."""
     judged = [verdict for verdict in verdicts.values() if verdict.value is not None]
     needs = [need for verdict in judged for need in claims[verdict.claim].needs]
-    if any(verdict.numerical_error is not None for verdict in judged):
+    disturbed = [need for verdict in judged if verdict.numerical_error for need in claims[verdict.claim].needs]
+    if any(map(rests_on_noise_floor, disturbed)):
         needs.append(NOISE_FLOOR)
     return list(dict.fromkeys(needs))
 
@@ -165,14 +166,14 @@ def make_ledger(
 
 
 def _last_on_subject(measurements: Mapping[Need, Measurement]) -> Measurement | None:
-    """What tells how the subject ran: a model trained from scratch has a precision of its own. Any, if that is all."""
+    """The last measurement on the subject itself; the last of a model trained from scratch if there is no other."""
     made = list(measurements.values())
-    on_subject = [each for each in made if get_experiment(each.experiment).reads_subject]
+    on_subject = [measurement for measurement in made if get_experiment(measurement.experiment).reads_subject]
     return next(reversed(on_subject or made), None)
 
 
 def write_ledger(ledger: Ledger, path: Path) -> None:
-    """Write whole or not at all."""
+    """Write the file whole or not at all."""
     write_atomically(path, to_json(ledger, indent=2) + b"\n")
 
 
@@ -180,7 +181,7 @@ def read_ledger(path: Path) -> Ledger:
     """Read a ledger.
 
     Args:
-        path: its file, or the folder of a report, which has one.
+        path: its file, or the folder of a report that contains it.
 
     Raises:
         UsageError: no such file, or not a ledger of this version.
@@ -193,7 +194,9 @@ def read_ledger(path: Path) -> Ledger:
     except ValidationError:
         raise UsageError(f"{path} is not a ledger of this version of anatomy_bench") from None
     if any(_CONTROL.search(text) for text in _texts(to_data(ledger))):
-        raise UsageError(f"{path} has control characters, which could rule a terminal; no version of this wrote it")
+        raise UsageError(
+            f"{path} has control characters, which could take over a terminal; no version of anatomy_bench wrote it"
+        )
     if ledger.schema != SCHEMA:
         raise UsageError(f"{path} has schema {ledger.schema}; this version reads {SCHEMA}")
     return ledger
@@ -204,6 +207,6 @@ def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, str):
         yield data
     elif isinstance(data, dict):
-        yield from (text for pair in data.items() for each in pair for text in _texts(each))
+        yield from (text for pair in data.items() for part in pair for text in _texts(part))
     elif isinstance(data, list):
-        yield from (text for each in data for text in _texts(each))
+        yield from (text for item in data for text in _texts(item))

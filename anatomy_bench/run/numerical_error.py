@@ -1,11 +1,12 @@
 """How far rounding could have moved the value of a claim.
 
-Every figure that scores text is computed again, from scores that are each disturbed by as much as
-the noise floor says (`experiments/noise_floor.py`). What follows from scores in any way, however
-crooked, is disturbed with them, in the claim's own unit.
+Every figure that is based on scores is computed again, from scores that are each disturbed by as much as
+the experiment `noise_floor` has measured. Anything computed from scores, however indirectly, is disturbed
+with them, in the claim's own unit. An experiment that amplifies rounding, as training does, measures on
+itself how far rounding moves its results, and this is used instead of the noise floor.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -13,25 +14,35 @@ import numpy as np
 
 from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError, estimate_of
 from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
 
 NOISE_FLOOR = Need("noise_floor")
-"""On the run's own text; the error is relative, and serves others as well."""
+"""Measured on the run's own text; the error is relative, so it is used for other texts as well."""
 
 COPIES = 16
 RESAMPLES = 100
-"""Of the copies' intervals. All copies have the same resamples, so that nothing but rounding moves the ends."""
+"""Resamples for the copies' intervals, the same for all copies, so that only rounding moves the ends."""
 
 
 @runtime_checkable
 class Scored(Protocol):
-    """A unit's result that is made of scores."""
+    """A unit's result that is made of scores or losses."""
 
     def disturbed(self, relative_error: float, rng: np.random.Generator) -> Record:
-        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        """The same with each score multiplied by 1 ± `relative_error` (a standard deviation)."""
+        ...
+
+
+@runtime_checkable
+class Amplifying(Protocol):
+    """An experiment that amplifies rounding: its results are off by more than the noise floor of scores."""
+
+    def rounding_error(self, measured: Measurement) -> float | None:
+        """Standard deviation of a score or loss in its results, as a share of it; `None` if that was not measured."""
         ...
 
 
@@ -40,7 +51,7 @@ class Assembled:
     """What a measurement was assembled from.
 
     Attributes:
-        task: that it was made for.
+        task: the task.
         finished: the result of each of its units, in their order.
     """
 
@@ -49,16 +60,32 @@ class Assembled:
 
     @property
     def is_scored(self) -> bool:
-        """Whether any of it is scores: figures of weights alone are computed in float64."""
-        return any(isinstance(each.result, Scored) for each in self.finished.values())
+        """Whether any result has scores; figures of weights alone are computed in float64 and have no such error."""
+        return any(isinstance(done.result, Scored) for done in self.finished.values())
+
+    def relative_error(self, noise_floor: Callable[[], float]) -> float | None:
+        """By how much rounding may have moved its scores or losses, as a share; `None` if not at all, or not known.
+
+        Args:
+            noise_floor: measures the relative error of a sentence's score; called only if that is the one needed.
+        """
+        experiment = self.task.experiment
+        if isinstance(experiment, Amplifying):
+            return experiment.rounding_error(self.task.assemble(self.finished))
+        return noise_floor() if self.is_scored else None
+
+
+def rests_on_noise_floor(need: Need) -> bool:
+    """Whether the numerical error of that measurement, if it has any, is that of scores."""
+    return not isinstance(get_experiment(need.experiment), Amplifying)
 
 
 def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
-    """Copies of a measurement that rounding might have given as well.
+    """Copies of a measurement as it might have come out if rounding had gone differently.
 
     Args:
         made: what the measurement was assembled from.
-        relative_error: standard deviation of a sentence's negative log-likelihood, as a share of it.
+        relative_error: standard deviation of a sentence's negative log-likelihood, or of a loss, as a share of it.
 
     Returns:
         `COPIES` measurements, with coarse intervals.
@@ -75,19 +102,19 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
 
     Args:
         claim: the claim.
-        copies: measurements for `claim.needs`, disturbed, any number of times.
+        copies: any number of disturbed measurements for `claim.needs`.
 
     Returns:
-        `None` without copies, or if they do not apply.
+        `None` without copies, or if the claim does not apply to them.
     """
     estimates = [each for measurements in copies if isinstance(each := estimate_of(claim, measurements), Estimate)]
     if not estimates:
         return None
-    intervals = [each.interval95 for each in estimates if each.interval95 is not None]
+    intervals = [estimate.interval95 for estimate in estimates if estimate.interval95 is not None]
     return NumericalError(
-        _twice_deviation([each.value for each in estimates]),
-        _twice_deviation([each.low for each in intervals]),
-        _twice_deviation([each.high for each in intervals]),
+        _twice_deviation([estimate.value for estimate in estimates]),
+        _twice_deviation([interval.low for interval in intervals]),
+        _twice_deviation([interval.high for interval in intervals]),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run would measure, and at what cost: known before anything is measured."""
+"""What a run would measure and what it would cost, before anything is measured."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from anatomy_bench.run.numerical_error import NOISE_FLOOR
 
 @dataclass(frozen=True)
 class Planned:
-    """One measurement.
+    """The plan of one measurement.
 
     Attributes:
         need: what would be measured.
-        jobs: that it consists of.
-        missing: costs of those that are not stored.
-        is_whole: whether that is all. If not, what else there is follows from a measurement yet to be made.
+        jobs: number of jobs in it.
+        missing: costs of the jobs that are not stored.
+        is_whole: whether these are all jobs. If not, the others depend on a measurement that does not exist yet.
     """
 
     need: Need
@@ -31,24 +31,24 @@ class Planned:
 
     @property
     def flops(self) -> int:
-        """Of all that is missing."""
+        """Operations of all missing jobs."""
         return sum(cost.flops for cost in self.missing)
 
     @property
     def bytes(self) -> int:
-        """At the peak, beside the model's weights."""
+        """Memory at the peak, beyond the model's weights."""
         return max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run.
+    """The plan of a run.
 
     Attributes:
         measurements: in the order in which they would be made.
         inapplicable: those that this model does not allow, and why.
         weight_bytes: of the model.
-        flops_per_second: of scoring the intact model, just now.
+        flops_per_second: speed at which the intact model has just been scored.
     """
 
     measurements: tuple[Planned, ...]
@@ -57,12 +57,12 @@ class Plan:
     flops_per_second: float
 
     def seconds(self, planned: Planned) -> float:
-        """That one measurement would take about."""
+        """Roughly how long one measurement would take."""
         return planned.flops / self.flops_per_second
 
 
 def needs_of(claims: Iterable[Claim], layer_count: int) -> list[Need]:
-    """What judging claims on a model of that depth takes, the noise floor last."""
+    """The needs of claims on a model of that depth, each once, the noise floor last."""
     asked = [claim for claim in claims if claim.runs_model and claim.applies(layer_count) is None]
     needs = [need for claim in asked for need in claim.needs]
     return list(dict.fromkeys([*needs, *([NOISE_FLOOR] if needs else [])]))

@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from anatomy_bench.subject.subject import Subject
 
 _TIMED_SENTENCES = 10
-"""Of the corpus: enough to know how fast this machine is, on any model."""
+"""Sentences of the corpus that are scored to find out how fast this machine is; enough on any model."""
 
 
 class Run:
-    """What pytest and the command line both do with the options.
+    """A run, with the same options in pytest, on the command line and in notebooks.
 
     Attributes:
         options: as passed.
-        began: when, in seconds since the epoch. `--fresh` reads nothing that was stored before.
+        began: start of the run, in seconds since the epoch. `--fresh` reads nothing that was stored earlier.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Run:
 
         Args:
             options: as passed.
-            progress: where to tell how far the work is.
+            progress: where to report progress.
             store: of finished jobs; the user's own if none is given.
-            began: when the run began that this one is a part of, if it is.
+            began: start of the larger run to which this one belongs, if there is one.
         """
         self.options = options
         self.began = time.time() if began is None else began
@@ -68,16 +68,16 @@ class Run:
 
     @cached_property
     def subject(self) -> "Subject":
-        """The model under study, loaded and found fit.
+        """The model under study, loaded and checked.
 
         Raises:
-            AnatomyError: it cannot be had, or nothing measured on it would mean anything.
+            AnatomyError: it cannot be loaded, or nothing measured on it would mean anything.
         """
         return SubjectSource.of(self.options).load(self.corpus.sentences)
 
     @cached_property
     def _store(self) -> Store:
-        """Made when it is needed: claims without a model need none."""
+        """Opened when it is needed; claims without a model need none."""
         return self._given_store or Store(cache_folder() / "store")
 
     @cached_property
@@ -87,16 +87,16 @@ class Run:
 
     @cached_property
     def profile(self) -> Profile:
-        """As asked for, or `paper` on CUDA and `quick` on the CPU."""
+        """The profile asked for; otherwise `paper` on CUDA and `quick` on the CPU."""
         if self.options.profile is not None:
             return self.options.profile
         return Profile.PAPER if self.subject.device.type == "cuda" else Profile.QUICK
 
     def prepare(self) -> None:
-        """Meet every error of the options before anything is measured.
+        """Check the options before anything is measured.
 
         Raises:
-            AnatomyError: the first of them.
+            AnatomyError: the first problem found.
         """
         corpus = self.corpus  # cheap: a bad file is reported before a model is loaded
         check_folder(self._store.folder)
@@ -124,11 +124,11 @@ class Run:
 
     @property
     def measurements(self) -> dict[Need, Measurement]:
-        """What has been measured or read so far."""
+        """Everything that was measured or read from the store so far."""
         return dict(self._measured)
 
     def task(self, need: Need) -> Task:
-        """What a need comes to in this run. Measures first what its config follows from."""
+        """The task for a need in this run. First makes the measurement that its config depends on, if there is one."""
         task = self._task(need)
         earlier = followed(task)
         if earlier is None:
@@ -137,7 +137,7 @@ class Run:
         return replace(task, config=task.experiment.follow(task.config, self.measure(earlier)))
 
     def plan(self, needs: Iterable[Need]) -> Plan:
-        """What measuring them, and what they follow from, would take beside what is stored. Measures nothing."""
+        """What is still to be measured for these needs, and its cost. Measures nothing."""
         planned: dict[Need, Planned] = {}
         inapplicable: dict[Need, str] = {}
         for need in needs:
@@ -161,14 +161,14 @@ class Run:
         return planned[need]
 
     def _flops_per_second(self) -> float:
-        """Of scoring the intact model on a few sentences, once that has warmed up."""
+        """Speed of scoring the intact model on a few sentences, after a first time to warm up."""
         few = replace(self.corpus, sentences=self.corpus.sentences[:_TIMED_SENTENCES])
         cost = sweep_cost([Intact()], self.subject.size, self.subject.corpus_record(few))
         *_, finished = (score_together([Intact()], self.subject, few, SilentProgress()) for _ in range(2))
         return cost.flops / finished[Intact()].seconds
 
     def _task(self, need: Need) -> Task:
-        """The task, but for what its config takes from another measurement."""
+        """The task, but without what its config takes from another measurement."""
         experiment = get_experiment(need.experiment)
         corpus = self._text(need)
         if isinstance(experiment, ReadsMore):
@@ -211,8 +211,8 @@ class Run:
     def _finished(self, task: Task) -> dict[Any, Finished]:
         """The result of each unit: from the store, or measured now and kept there.
 
-        Several processes may be at jobs of the same task: each takes those that no other one is at, and waits for
-        the others at the end.
+        Several processes may work on the same task: each takes the jobs that no other process is doing, and at the end
+        waits for the others.
         """
         done = self._stored(task, task.jobs)
         for waits in (False, True):
@@ -233,27 +233,34 @@ class Run:
         return finished
 
     def _stored(self, task: Task, jobs: Sequence[Job]) -> dict[Job, tuple[Finished, ...]]:
-        """Those of the jobs that need not be done."""
+        """The stored results of those jobs that need not be done again."""
         since = self.began if self.options.fresh else None
         found = {job: self._store.get(task.key(job), task.experiment.result_type, since=since) for job in jobs}
         return {job: finished for job, finished in found.items() if finished is not None}
 
     def _disturbed(self, needs: Sequence[Need]) -> list[list[Measurement]]:
-        """Copies of measurements that rounding might have given as well; none where they rest on no scores."""
-        if not any(self._assembled[need].is_scored for need in needs):
+        """Copies of measurements as they might have come out with other rounding; none if it moves none of them."""
+        copies = [self._copies_of(need) for need in needs]
+        if not any(copies):
             return []
+        # A measurement that rounding does not move is the same beside every copy of the others.
+        filled = [made or [self._measured[need]] * COPIES for need, made in zip(needs, copies, strict=True)]
+        return [list(copy) for copy in zip(*filled, strict=True)]
+
+    def _copies_of(self, need: Need) -> list[Measurement]:
+        if need not in self._copies:
+            made = self._assembled[need]
+            error = made.relative_error(self._noise_floor)
+            self._copies[need] = [] if error is None else disturbed(made, error)
+        return self._copies[need]
+
+    def _noise_floor(self) -> float:
         floor = self.measure(NOISE_FLOOR)
         assert isinstance(floor, NoiseFloorMeasurement)
-        for need in needs:
-            if need not in self._copies:
-                made = self._assembled[need]
-                self._copies[need] = disturbed(made, floor.relative_error) if made.is_scored else []
-        # One that rests on no scores is what it is, beside any copy of the others.
-        copies = [self._copies[need] or [self._measured[need]] * COPIES for need in needs]
-        return [list(each) for each in zip(*copies, strict=True)]
+        return floor.relative_error
 
 
 def followed(task: Task) -> Need | None:
-    """The need that the config of a task follows from, if it does from any."""
+    """The need on whose measurement the config of a task depends, if there is one."""
     experiment = task.experiment
     return Need(experiment.follows, task.need.corpus) if isinstance(experiment, FollowUp) else None

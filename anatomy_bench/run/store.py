@@ -1,8 +1,8 @@
-"""Finished jobs, kept the moment they are done.
+"""The store: finished jobs, written as soon as they are done.
 
-Every job, which is one unit of work or several that are measured together, is a file of its
-own, named by a digest of everything that determines its results, to the last bit. A run that
-is killed loses at most the job it was at; the next one goes on.
+A job is one unit of work, or several that are measured together. Each is a separate file, named by a digest of
+everything that determines its results to the last bit. A run that is killed loses at most the job it was doing;
+the next run continues after it.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
 LOCKS = "locks"
-"""Folder of the files that processes hold while they are at a job."""
+"""Folder of the files that processes lock while they do a job."""
 
 DAMAGED = ".damaged"
-"""Suffix of files that were not what was stored."""
+"""Suffix of files whose content was damaged."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class StoredJob(Record):
 
     Attributes:
         key: everything that determines the results.
-        sha256: of the results and the seconds.
+        sha256: checksum of the results and the seconds.
         results: of each unit.
         seconds: that each unit took.
     """
@@ -46,19 +46,19 @@ class StoredJob(Record):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the results are those that were stored."""
+        """Whether the results match their checksum."""
         return self.sha256 == _digest([self.results, self.seconds])
 
     def finished(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...]:
-        """The units, if they are those of that key.
+        """The results of the units, if they are those of that key.
 
         Raises:
-            ValueError: they are others, or were altered.
+            ValueError: they belong to another key, or were altered.
         """
         if self.key != key or not self.is_whole:
             raise ValueError("not the job that was asked for, or altered")
         read = (from_data(result_type, result) for result in self.results)
-        return tuple(Finished(*each) for each in zip(read, self.seconds, strict=True))
+        return tuple(Finished(*pair) for pair in zip(read, self.seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Store:
 
     @contextmanager
     def claimed(self, key: dict[str, Any], *, wait: bool) -> Iterator[bool]:
-        """Let one process at a time do a job; whoever comes later finds it in the store.
+        """Lock a job, so that only one process at a time does it; the others then find it in the store.
 
         Args:
             key: of the job.
-            wait: until no other process is at it.
+            wait: wait until no other process is doing the job.
 
         Yields:
-            Whether the job is this process' to do; without waiting, not if another one is at it.
+            Whether this process has the lock; without waiting, it has not if another process is doing the job.
 
         Raises:
             UsageError: the store cannot be written to.
@@ -119,20 +119,20 @@ class Store:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
         try:
             return from_json(StoredJob, content).finished(key, result_type)
-        except ValueError:  # not JSON, not of this form, or not what the checksum says
+        except ValueError:  # not JSON, of another form, or not matching its checksum
             aside = set_aside(path)
-            told = f"what was stored was damaged, set aside as {aside}; measuring again"
-            warnings.warn(told, DamagedUnitWarning, stacklevel=2)
+            message = f"a stored result was damaged, set aside as {aside}; measuring again"
+            warnings.warn(message, DamagedUnitWarning, stacklevel=2)
             return None
 
     def put(self, key: dict[str, Any], finished: Sequence[Finished]) -> None:
-        """Keep the units of a finished job.
+        """Store the results of a finished job.
 
         Raises:
             UsageError: the store cannot be written to.
         """
-        results = tuple(to_data(each.result) for each in finished)
-        seconds = tuple(each.seconds for each in finished)
+        results = tuple(to_data(done.result) for done in finished)
+        seconds = tuple(done.seconds for done in finished)
         stored = StoredJob(key, _digest([results, seconds]), results, seconds)
         write_atomically(self._path(key), to_json(stored))
 
@@ -141,13 +141,13 @@ class Store:
 
 
 def file_of(key: dict[str, Any]) -> Path:
-    """Where in the store the job of that key is."""
+    """The path in the store of the job with that key."""
     digest = _digest(key)
     return Path(str(key["experiment"]), digest[:2], f"{digest}.json")
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that it is told of once and can still be looked at.
+    """Rename a damaged file, so that it is reported only once and can still be examined.
 
     Raises:
         UsageError: the store cannot be written to.

@@ -1,4 +1,4 @@
-"""What a need comes to in a run, resolved once: all that determines a measurement, as one value."""
+"""A need in a particular run, resolved once: everything that determines the measurement, as one value."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,9 +17,9 @@ class Task:
     """A measurement to be made.
 
     Attributes:
-        need: that it meets.
-        experiment: that makes it.
-        config: as effective.
+        need: what it is measured for.
+        experiment: how it is measured.
+        config: of the experiment, complete.
         setting: model, text and provenance.
         corpus: the text itself.
     """
@@ -37,15 +37,15 @@ class Task:
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
-        """The units in the parts in which they are measured and kept."""
+        """The units in the groups in which they are measured and stored."""
         return tuple(self.experiment.jobs(self.units))
 
     @cached_property
     def circumstances(self) -> dict[str, Any]:
-        """Everything that determines the results of its jobs, to the last bit, besides their units."""
+        """Everything besides a job's units that determines its results to the last bit."""
         made, subject = self.setting.provenance, self.setting.subject
         of_subject = {"subject": subject.digest, "dtype": made.dtype, "attention": made.attention}
-        # A card computes alike whatever processor it is attached to.
+        # A GPU computes the same whatever processor it is attached to.
         arithmetic = {"device_name": made.device_name} if made.device == "cuda" else made.processor_arithmetic
         return {
             "experiment": self.experiment.name,
@@ -58,7 +58,7 @@ class Task:
         }
 
     def key(self, job: Job) -> dict[str, Any]:
-        """What names a job in the store."""
+        """The key of a job in the store."""
         return {**self.circumstances, "units": [to_data(unit) for unit in job]}
 
     def assemble(self, results: Mapping[Any, Finished]) -> Measurement:

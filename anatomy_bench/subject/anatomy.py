@@ -32,9 +32,9 @@ class Component:
 def find_decoder_layers(model: nn.Module, layer_count: int) -> tuple[nn.Module, ...]:
     """The model's decoder layers, in order.
 
-    They are the heaviest module list that is as long as the config says. That names
-    no class, so it holds for Llama's `model.layers` as for GPT-2's `transformer.h`.
-    Within a wrapper that reads images or sound as well, those of its text model.
+    They are the module list with the most parameters among those as long as the config says. This
+    depends on no class name, so it works for Llama's `model.layers` and for GPT-2's `transformer.h`.
+    Within a wrapper that reads images or sound as well, they are those of its text model.
 
     Raises:
         UnfitModelError: there is no such list, or it is shorter than 3.
@@ -72,5 +72,5 @@ def find_components(layers: Sequence[nn.Module]) -> tuple[Component, ...]:
         {name: parameter.shape for name, parameter in layer.named_parameters() if is_matrix(name, parameter)}
         for layer in layers
     ]
-    shared = [name for name, shape in shapes[0].items() if all(each.get(name) == shape for each in shapes)]
+    shared = [name for name, shape in shapes[0].items() if all(of_layer.get(name) == shape for of_layer in shapes)]
     return tuple(Component(name.removesuffix(".weight"), name, bool(_FUSED.search(name))) for name in shared)

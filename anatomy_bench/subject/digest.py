@@ -13,8 +13,8 @@ _VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "_
 def subject_digest(model: Any, tokenizer: Any) -> str:
     """SHA-256 of the weights, the config and the tokenizer, in hexadecimal.
 
-    Half-precision weights are hashed as the float32 values that they stand for, so
-    loading them as float32 or as stored names the same model.
+    Half-precision weights are hashed as the float32 values that they represent, so a model has the
+    same digest whether it is loaded in float32 or as stored.
     """
     digest = hashlib.sha256()
     digest.update(json.dumps(_lasting(model.config.to_dict()), sort_keys=True, default=str).encode())
@@ -33,7 +33,7 @@ def subject_digest(model: Any, tokenizer: Any) -> str:
 
 
 def _lasting(config: dict[str, Any]) -> dict[str, Any]:
-    """A config, and those nested in it, without what says how it was loaded."""
+    """A config and those nested in it, without the entries that say how it was loaded."""
     return {
         key: _lasting(value) if isinstance(value, dict) else value
         for key, value in config.items()

@@ -1,4 +1,4 @@
-"""What a subject is refused for, before anything is measured."""
+"""Checks of a subject before anything is measured; each failure refuses it with one line."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from anatomy_bench.subject.subject import Subject
 from anatomy_bench.values.corpus import DEFAULT_CORPUS, load_corpus
 
 _CAUSALITY_TOLERANCE = 1e-4
-"""Largest share of the logits' range by which a later token may move an earlier logit: rounding, no more."""
+"""Share of the logits' range by which a later token may move an earlier logit: more than this is not rounding."""
 
 _PLAIN_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 _ENOUGH_CHARACTERS = 8192
@@ -28,16 +28,16 @@ _LAYER_NUMBER = re.compile(r"\.\d+\.")
 
 
 def check_loading(name: str, model: nn.Module, info: dict[str, Any]) -> None:
-    """Refuse a checkpoint whose weights did not all find their place.
+    """Refuse a checkpoint whose weights do not fit the model.
 
     Args:
         name: of the model.
         model: as loaded.
-        info: what `from_pretrained(output_loading_info=True)` tells.
+        info: what `from_pretrained(output_loading_info=True)` returns about loading.
 
     Raises:
-        UnfitModelError: weights were missing and newly initialised, of another shape, or
-            of layers that the config leaves out.
+        UnfitModelError: weights are missing and would be random, have another shape, or belong
+            to layers that the config leaves out.
     """
     for problem, verb in (("missing_keys", "lacks"), ("mismatched_keys", "has other shapes for")):
         keys = sorted(key if isinstance(key, str) else key[0] for key in info.get(problem) or ())
@@ -124,11 +124,11 @@ def _check_vocabulary(subject: Subject, sentences: Sequence[Sequence[int]]) -> N
 
 
 def _check_causality(subject: Subject, sentence: Sequence[int]) -> None:
-    """Change the last token: earlier logits must not move."""
+    """Change the last token and check that earlier logits do not move."""
     other = (sentence[-1] + 1) % subject.model.get_input_embeddings().weight.shape[0]
     pair = torch.tensor([[*sentence], [*sentence[:-1], other]], device=subject.device)
     with torch.inference_mode():
-        # One sequence a call: within a batch, rows could be computed in different order.
+        # One sequence per call: within a batch, rows could be computed in a different order.
         logits = torch.cat([subject.model(input_ids=row[None], use_cache=False).logits for row in pair]).float()
     if not torch.isfinite(logits).all():
         raise UnfitModelError(f"{subject.name} gives NaN or infinite logits")
@@ -156,9 +156,9 @@ def _check_baseline(subject: Subject, sentences: Sequence[Sequence[int]]) -> Non
 def unigram_nll_nats(sentences: Sequence[Sequence[int]], vocabulary_size: int) -> float:
     """Negative log-likelihood, in nats, of a unigram model of the same text.
 
-    Each sentence is scored by token frequencies in the others (fitted on itself, ten
-    short sentences would be known by heart), with Witten-Bell smoothing: tokens not
-    seen there share the mass T / (N + T), for N tokens of T kinds seen.
+    Each sentence is scored by the token frequencies in the others, because a model fitted on the
+    sentence itself would know it by heart. Witten-Bell smoothing: tokens not seen there share the
+    probability T / (N + T), where N tokens of T kinds were seen.
     """
     total = Counter(token for sentence in sentences for token in sentence[1:])
     nll_nats = 0.0

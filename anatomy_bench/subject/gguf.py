@@ -20,8 +20,8 @@ from anatomy_bench.subject.gguf_metadata import check_honoured
 def converted(gguf_file: Path) -> Path:
     """The folder with the file's weights as float32 safetensors, converted now if it is not there.
 
-    Dequantising takes some twenty seconds; the copy loads in about one. Other
-    processes that want the same file wait for the one that converts it.
+    Dequantising takes some twenty seconds; loading the copy takes about one. Other
+    processes that need the same file wait for the one that converts it.
 
     Raises:
         UsageError: the packages that read GGUF files are not installed.
@@ -46,7 +46,7 @@ def converted(gguf_file: Path) -> Path:
 def _convert(gguf_file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    # The reader draws its bar whatever the library's settings: seen on a terminal, dropped elsewhere.
+    # The reader draws its bar whatever the library's settings: shown on a terminal, dropped elsewhere.
     shown = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
     try:
         model: Any
@@ -55,12 +55,12 @@ def _convert(gguf_file: Path, folder: Path) -> None:
                 gguf_file.parent, gguf_file=gguf_file.name, dtype=torch.float32, output_loading_info=True
             )
             tokenizer = AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
-    except Exception as error:  # whatever the reader trips over, the file is what is wrong
+    except Exception as error:  # whatever error the reader raises, the cause is the file
         raise UnfitModelError(f"cannot read {gguf_file} as a language model: {_first_line(error)}") from error
     if info["missing_keys"] or info["mismatched_keys"]:
         raise UnfitModelError(f"{gguf_file} lacks weights: {', '.join(sorted(map(str, info['missing_keys'])))[:200]}")
     check_honoured(gguf_file, model)
-    # The weights are plain float32 by now; the quantiser's mark would forbid saving them.
+    # The weights are plain float32 now; the quantiser's mark in the config would prevent saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

@@ -1,4 +1,4 @@
-"""Which commit of the hub a revision is at the moment."""
+"""The commit of the hub to which a revision points at the moment."""
 
 import logging
 import re
@@ -6,13 +6,13 @@ from pathlib import Path
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _CONFIG = "config.json"
-"""The file that every model has, and that loading asks for first anyway."""
+"""A file that every model has, and that loading requests first anyway."""
 
 
 def commit_of(model: str, revision: str | None) -> str | None:
     """The commit that a branch or tag points to, or `None` if neither the hub nor its cache can tell.
 
-    Where the hub is out of reach, it is the commit that was downloaded last.
+    If the hub cannot be reached, it is the commit that was downloaded last.
 
     Args:
         model: a hub id.
@@ -22,10 +22,10 @@ def commit_of(model: str, revision: str | None) -> str | None:
     from huggingface_hub.utils import logging as hub_logging
 
     verbosity = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.CRITICAL)  # it tells of every retry, as an error
+    hub_logging.set_verbosity(logging.CRITICAL)  # it reports every retry as an error
     try:
         commit = Path(hf_hub_download(model, _CONFIG, revision=revision)).parent.name
-    except Exception:  # noqa: BLE001 (loading meets the same one, and tells it in one line)
+    except Exception:  # noqa: BLE001 (loading meets the same error and reports it in one line)
         return None
     finally:
         hub_logging.set_verbosity(verbosity)

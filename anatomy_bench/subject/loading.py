@@ -1,7 +1,8 @@
-"""Load a subject: weights, tokenizer, device and precision, all of them explicit."""
+"""Load a subject with an explicit device and precision."""
 
 import logging
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any, Literal
 
 import torch
 
-from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.errors import DeviceWarning, UnfitModelError, UsageError
+from anatomy_bench.engine.memory import is_out_of_memory
 from anatomy_bench.subject.fitness import check_fitness, check_loading, check_parameters
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
@@ -22,7 +24,7 @@ LEAST_CONTEXT = 2
 """Tokens: one to see, one to predict."""
 
 _LONGEST_QUOTE = 160
-"""Characters of a library's message that are passed on."""
+"""Characters of a library's message that are shown to the user."""
 
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
@@ -34,7 +36,7 @@ _SAMPLE = "The quick brown fox jumps over the lazy dog: 0123456789."
 
 @dataclass(frozen=True)
 class Permissions:
-    """What is refused unless a user asks for it.
+    """What is refused unless the user allows it.
 
     Attributes:
         remote_code: run Python code that comes with the model.
@@ -48,24 +50,39 @@ class Permissions:
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` takes CUDA where there is one.
+    """`auto` takes CUDA where there is one, and warns where a driver is there that does not serve.
 
     Raises:
-        UsageError: a device that this machine lacks.
+        UsageError: an unknown device, or one that this machine lacks.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        count, complaint = _cuda_devices()
+        if complaint:
+            with warnings.catch_warnings():  # never an error: there is a CPU to run on
+                warnings.simplefilter("always", DeviceWarning)
+                warnings.warn(f"no GPU is used: {complaint}", DeviceWarning, stacklevel=2)
+        return torch.device("cuda" if count else "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError:
         raise UsageError(f"unknown device {device!r}; give auto, cpu, cuda or cuda:N") from None
     if resolved.type not in ("cpu", "cuda"):
         raise UsageError(f"unknown device {device!r}; give auto, cpu, cuda or cuda:N")
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"--device {device}: this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto"
-        )
+    if resolved.type == "cuda":
+        count, complaint = _cuda_devices()
+        if (resolved.index or 0) >= count:
+            because = f" ({complaint})" if complaint else ""
+            raise UsageError(f"--device {device}: this machine has {count} CUDA devices{because}; use cpu or auto")
     return resolved
+
+
+def _cuda_devices() -> tuple[int, str]:
+    """How many can be used; and what PyTorch says of the driver, where it warns that it cannot use it."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")  # where warnings are errors, the driver would end the run
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    complaint = "" if count or not said else _shortened(_first_sentence(said[0].message))
+    return count, complaint
 
 
 def load_subject(
@@ -86,7 +103,7 @@ def load_subject(
         texts: that the model must be fit for (`check_fitness`).
 
     Raises:
-        UsageError: the model cannot be had, or the device is not there.
+        UsageError: the model cannot be found or read, or the machine lacks the device.
         UnfitModelError: see `subject/fitness.py`.
     """
     allowed = permissions or Permissions()
@@ -105,29 +122,48 @@ def load_subject(
             weights, _ = _load_weights(source, location, allowed, torch.float32, form)
         return weights.to(target).eval().requires_grad_(False)
 
-    subject = Subject(
-        model.to(target).eval().requires_grad_(False),
-        tokenizer,
-        name=source.name,
-        commit=source.commit,
-        note="; ".join(filter(None, (source.note, form.note))),
-        read_by="gguf" if source.is_gguf else None,
-        load_in_float32=load_in_float32,
-    )
-    check_fitness(subject, texts, allow_untrained=allowed.untrained)
+    if target.type == "cuda":
+        # cuDNN plans its attention anew for every shape, and a walk has many.
+        torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+    with _device_errors_in_one_line(source, target):
+        subject = Subject(
+            model.to(target).eval().requires_grad_(False),
+            tokenizer,
+            name=source.name,
+            commit=source.commit,
+            note="; ".join(filter(None, (source.note, form.note))),
+            read_by="gguf" if source.is_gguf else None,
+            load_in_float32=load_in_float32,
+        )
+        check_fitness(subject, texts, allow_untrained=allowed.untrained)
     return subject
 
 
 @contextmanager
+def _device_errors_in_one_line(source: Source, device: torch.device) -> Iterator[None]:
+    """Turn what a device cannot do into one line: too little memory, a driver or a card that PyTorch cannot use."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            other = "; --dtype bfloat16 takes half as much, --device cpu that of the machine" * (device.type == "cuda")
+            raise UsageError(f"{source.name} does not fit the memory of {device}{other}") from error
+        if device.type == "cuda" and "CUDA" in str(error):
+            told = _shortened(_first_sentence(error))
+            raise UsageError(f"cannot use {device}: {told}; use --device cpu") from error
+        raise
+
+
+@contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Silence the libraries' own bars and warnings: what matters of them is checked and told in one line."""
+    """Silence the libraries' own bars and warnings; what matters in them is checked here and reported in one line."""
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as model_logging
 
     verbosity, hub_verbosity = model_logging.get_verbosity(), hub_logging.get_verbosity()
     bars = model_logging.is_progress_bar_enabled()
     model_logging.set_verbosity_error()
-    hub_logging.set_verbosity(logging.CRITICAL)  # it tells of every retry, as an error
+    hub_logging.set_verbosity(logging.CRITICAL)  # it reports every retry as an error
     model_logging.disable_progress_bar()
     try:
         yield
@@ -141,7 +177,7 @@ def _quiet_transformers() -> Iterator[None]:
 def _checked_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
     from transformers import AutoConfig
 
-    with _told_in_one_line(source, "the config of "):
+    with _errors_in_one_line(source, "the config of "):
         config = AutoConfig.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
     if getattr(config, "is_encoder_decoder", False):
         raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
@@ -175,7 +211,7 @@ def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) 
     lacks_it = UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
     if isinstance(location, Path) and not any((location / file).is_file() for file in _TOKENIZER_FILES):
         raise lacks_it
-    with _told_in_one_line(source, "the tokenizer of "):
+    with _errors_in_one_line(source, "the tokenizer of "):
         tokenizer = AutoTokenizer.from_pretrained(
             location, revision=source.revision, trust_remote_code=allowed.remote_code
         )
@@ -197,12 +233,12 @@ def _load_weights(
             dtype=dtype,
             attn_implementation=attention,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # not ignored: `check_loading` names them
+            ignore_mismatched_sizes=True,  # `check_loading` refuses them with their names
             **form.arguments(),
         )
         return form.plain(model, dtype), info
 
-    with _told_in_one_line(source, ""):
+    with _errors_in_one_line(source, ""):
         try:
             return load("sdpa")
         except ValueError as error:
@@ -212,29 +248,35 @@ def _load_weights(
 
 
 @contextmanager
-def _told_in_one_line(source: Source, part: str) -> Iterator[None]:
-    """Turn whatever the loading library trips over into one line about the model."""
+def _errors_in_one_line(source: Source, part: str) -> Iterator[None]:
+    """Turn any error of the loading library into one line about the model."""
     try:
         yield
     except Exception as error:
-        told = _mended(_first_sentence(error))
+        if is_out_of_memory(error):
+            raise UsageError(f"not enough memory to load {part}{source.name}") from error
+        message = _mended(_first_sentence(error))
         if isinstance(source.location, str) and isinstance(error, OSError):
-            raise UsageError(f"cannot get {part}{source.name} from the hub: {told}") from error
-        raise UnfitModelError(f"cannot load {part}{source.name}: {told}") from error
+            raise UsageError(f"cannot get {part}{source.name} from the hub: {message}") from error
+        raise UnfitModelError(f"cannot load {part}{source.name}: {message}") from error
 
 
-def _first_sentence(error: Exception) -> str:
+def _first_sentence(error: Exception | Warning | str) -> str:
     """The first line of a message, with the second if the first only announces it."""
     first, second, *_ = [*str(error).strip().splitlines(), "", ""]
-    if not first or isinstance(error, KeyError | TypeError | AttributeError):  # tripped over, not complained of
+    if not first or isinstance(error, KeyError | TypeError | AttributeError):  # an accident, not a complaint
         return f"malformed ({type(error).__name__}: {first})"
     return f"{first} {second.strip()}" if first.endswith(":") else first
 
 
-def _mended(told: str) -> str:
-    """What the library says, in our options' words where it speaks of its own."""
-    if "no file named model.safetensors" in told or "cannot be loaded with `safetensors`" in told:
+def _mended(message: str) -> str:
+    """The library's message; where it names the library's options, ours instead."""
+    if "no file named model.safetensors" in message or "cannot be loaded with `safetensors`" in message:
         return "it has no safetensors weights; --allow-pickled-weights loads .bin files, which can run code"
-    if "custom code which must be executed" in told:
+    if "custom code which must be executed" in message:
         return "it comes with Python code of its own; --trust-remote-code runs it"
-    return textwrap.shorten(told, _LONGEST_QUOTE, placeholder=" …")
+    return _shortened(message)
+
+
+def _shortened(message: str) -> str:
+    return textwrap.shorten(message, _LONGEST_QUOTE, placeholder=" …")

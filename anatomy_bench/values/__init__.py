@@ -1,1 +1,1 @@
-"""Values that are written down or computed with: records, intervals, statistics, texts, measurements."""
+"""Values that every room shares: records, intervals, statistics, texts, measurements."""

@@ -9,7 +9,7 @@ from anatomy_bench.base.errors import UsageError
 
 DEFAULT_CORPUS = "ten"
 _MOST_BYTES = 16 << 20
-"""Of a corpus file: far more than could be scored, and far less than memory."""
+"""The largest corpus file that is read: far more text than can be scored, far less than fits into memory."""
 
 
 @dataclass(frozen=True)

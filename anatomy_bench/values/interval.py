@@ -16,12 +16,12 @@ class Interval(Record):
     high: float
 
     def __post_init__(self) -> None:
-        """Refuse a reversed interval: it would judge at random."""
+        """Refuse a reversed interval, on which a verdict would be arbitrary."""
         if self.low > self.high:
             raise ValueError(f"interval [{self.low}, {self.high}] is reversed")
 
     def widened(self, below: float, above: float) -> "Interval":
-        """The interval with its ends so much further out."""
+        """The interval with each end moved outwards by that much."""
         return Interval(self.low - below, self.high + above)
 
     @model_serializer

@@ -88,7 +88,7 @@ class Versions(Record):
     """The software that measured.
 
     Attributes:
-        gguf: where that package read the weights, else `None`.
+        gguf: `None` unless that package read the weights.
     """
 
     anatomy_bench: str
@@ -113,8 +113,8 @@ class Provenance(Record):
         dtype: of the weights and the arithmetic.
         attention: attention implementation.
         code: digest of the sources that measured.
-        threads: of the processor that shared a product.
-        instructions: of the processor that products were made of, such as `AVX2`.
+        threads: of the processor, among which a matrix product was divided.
+        instructions: instruction set of the processor that products used, such as `AVX2`.
         git_commit: of the checkout that ran, or `None` outside one.
         git_dirty: whether that checkout had uncommitted changes.
     """

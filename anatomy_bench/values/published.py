@@ -18,7 +18,7 @@ def load(room: str) -> dict[str, Any]:
 
 
 def digest(room: str) -> str:
-    """SHA-256 of a paper's published numbers, as they stand in its file."""
+    """SHA-256 of the file of a paper's published numbers."""
     return hashlib.sha256(_text(room).encode()).hexdigest()
 
 

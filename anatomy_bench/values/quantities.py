@@ -4,7 +4,7 @@ from anatomy_bench.values.interval import Interval
 
 _GROUPED_FROM = 1000
 _SCIENTIFIC_FROM = 1e12
-"""Perplexities without bound: of a model with no layers the digits would fill a page."""
+"""From here on, `quantity` uses powers of ten: the perplexity of a broken model has very many digits."""
 
 
 def quantity(value: float | None) -> str:

@@ -13,20 +13,20 @@ class Record:
     """Base of every value that is written to JSON.
 
     Non-finite floats are written as the strings ``"NaN"``, ``"Infinity"`` and
-    ``"-Infinity"``: the output stays standard JSON, and reading takes them back.
+    ``"-Infinity"``, so that the output stays standard JSON; reading turns them back into floats.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
 
 
 RecordKind: TypeAlias = type[Record] | UnionType
-"""A kind of record, or several that their fields tell apart, such as `Scores | Weights`."""
+"""A record class, or a union of several with different fields, such as `Scores | Weights`."""
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Made once a kind: making one takes longer than using it."""
+    """Cached, because making an adapter takes longer than using it."""
     if kind not in _adapters:
         _adapters[kind] = TypeAdapter(kind)
     return _adapters[kind]
@@ -38,12 +38,12 @@ def to_json(record: Record, *, indent: int | None = None) -> bytes:
 
 
 def to_data(record: Record) -> Any:
-    """The record as dictionaries, lists, strings and finite numbers: what reading `to_json` gives."""
+    """The record as dictionaries, lists, strings and finite numbers, as `json.loads(to_json(…))` would give it."""
     return json.loads(to_json(record))
 
 
 def from_data(kind: type[RecordT] | UnionType, data: Any) -> RecordT:
-    """The record that `to_data` took apart.
+    """Build a record from the output of `to_data`.
 
     Raises:
         ValueError: the data are not of this kind (a pydantic `ValidationError`).

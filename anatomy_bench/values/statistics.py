@@ -13,22 +13,22 @@ Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 LEAST_SENTENCES = 5
-"""Fewer sentences than this tell nothing of their spread: resamples mostly repeat one of them."""
+"""With fewer sentences, nothing is known about their spread: resamples mostly repeat one of them."""
 
 _ROUNDING = 1e-6
-"""Share of the standard error below which a resample's own error is rounding: it drew one sentence only."""
+"""Share of the standard error below which a resample's own error is only rounding: it drew a single sentence."""
 
 _TAILS = (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2)
 
 
 def percent(delta_nll_nats: Floats | float) -> Floats:
-    """Perplexity degradation in percent for a change of mean negative log-likelihood (paper 3.2)."""
+    """Perplexity degradation in percent for a change of mean negative log-likelihood."""
     with np.errstate(over="ignore"):  # a bound beyond float64 is infinite
         return 100.0 * np.expm1(np.asarray(delta_nll_nats, dtype=np.float64))
 
 
 def percentile_interval(draws: Floats) -> Interval:
-    """Where the middle 95 % of the draws lie."""
+    """The middle 95 % of the draws."""
     low, high = np.percentile(draws, _TAILS)
     return Interval(float(low), float(high))
 
@@ -42,10 +42,10 @@ class PairedBootstrap:
 
     Attributes:
         delta_nll_nats: that change, shape (variants,).
-        standard_error: of it, by linearising the ratio; shape (variants,).
+        standard_error: of that change, by linearising the ratio; shape (variants,).
         resampled: the change on each resample, shape (resamples, variants).
         resampled_error: its standard error on each resample, same shape.
-        sentences: how many there are.
+        sentences: number of sentences.
     """
 
     delta_nll_nats: Floats
@@ -84,7 +84,7 @@ class PairedBootstrap:
         """A studentised 95 % interval of each variant's change, in nats; `None` for fewer than 5 sentences.
 
         Studentised (bootstrap-t), because plain percentiles of ten skewed sentences are
-        too narrow: `tests/test_statistics.py` measures the coverage.
+        too narrow; the tests measure the coverage.
         """
         if not self._tells_spread:
             return tuple(None for _ in self.delta_nll_nats)
@@ -167,7 +167,7 @@ def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tu
     """
     if min(map(np.ptp, (first, second, given))) == 0:
         return float("nan"), None
-    matrix = np.corrcoef([scipy.stats.rankdata(each) for each in (first, second, given)])
+    matrix = np.corrcoef([scipy.stats.rankdata(series) for series in (first, second, given)])
     (between, one), other = matrix[0, 1:], matrix[1, 2]
     left = (1 - one**2) * (1 - other**2)
     if left < _ROUNDING:
@@ -179,7 +179,7 @@ def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tu
 def _rank_interval(rho: float, pairs: int) -> Interval | None:
     if pairs < 4:  # noqa: PLR2004 (the standard error divides by n − 3)
         return None
-    # Fisher's scale has no ±1; perfect ranks are told from one swap of neighbours only that far.
+    # Fisher's scale has no ±1: a perfect rank correlation counts as if one pair of neighbours were swapped.
     one_swap = 1 - 12 / (pairs * (pairs**2 - 1))
     centre = np.arctanh(np.clip(rho, -one_swap, one_swap))
     half = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rho**2 / 2) / (pairs - 3))

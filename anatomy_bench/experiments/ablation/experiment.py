@@ -1,8 +1,8 @@
-"""Experiment 1 of the paper: the importance of every layer, by ablation (3.2, 4.1, Table 1).
+"""The importance of every layer, by ablation (arXiv 2603.19348, 3.2, 4.1, Table 1).
 
-The paper's "ablation" replaces a layer by the average of its neighbours; a true skip
-stands beside it. First and last layers, for which the paper prints 0.0 and which its
-formula cannot touch, are really ablated here and marked `boundary`.
+That paper's "ablation" replaces a layer by the average of its neighbours; here a true skip is measured as well. The
+paper prints 0.0 for the first and the last layer, to which its formula cannot be applied; here they are really ablated,
+and marked `boundary`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class LayerAblation(Record):
     """One layer.
 
     Attributes:
-        boundary: first or last, with a single neighbour whose copy it takes as its average.
+        boundary: whether it is the first or last layer, which takes a copy of its only neighbour as the average.
         variants: by intervention, `neighbour_average` and `skip`; the first is missing where the layer and its
             neighbours have parameters of different names or shapes.
     """
@@ -91,13 +91,13 @@ class AblationMeasurement(ScoredMeasurement):
         Raises:
             KeyError: it was not measured.
         """
-        for each in self.layers:
-            if each.layer == index:
-                return each
+        for layer in self.layers:
+            if layer.layer == index:
+                return layer
         raise KeyError(index)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row a layer: degradation, interval and category under each variant."""
+        """One row per layer: degradation, interval and category under each variant."""
         rows = [
             (f"L{layer.layer}{' (boundary)' if layer.boundary else ''}", *_cells(layer.variants))
             for layer in self.layers
@@ -107,7 +107,7 @@ class AblationMeasurement(ScoredMeasurement):
     @property
     def interior(self) -> tuple[LayerAblation, ...]:
         """The layers that have two neighbours."""
-        return tuple(each for each in self.layers if not each.boundary)
+        return tuple(layer for layer in self.layers if not layer.boundary)
 
     def layers_under(self, variant: str) -> tuple[LayerAblation, ...]:
         """The layers to which the variant could be done.
@@ -127,7 +127,7 @@ class AblationMeasurement(ScoredMeasurement):
             InapplicableError: the neighbours of one of them cannot be averaged.
         """
         return self.against_baseline(
-            [each.variant(variant).sentence_nll_nats for each in layers], self.config.resamples
+            [layer.variant(variant).sentence_nll_nats for layer in layers], self.config.resamples
         )
 
 
@@ -146,11 +146,11 @@ class Ablation(ScoredExperiment):
     """Score the model with each layer averaged away, and with each layer skipped."""
 
     name = "ablation"
-    units_per_job = VARIANTS_PER_WALK  # which share every layer but the one that each changes
+    units_per_job = VARIANTS_PER_WALK  # which share every layer except the one that each of them changes
     measurement_type: type[Measurement] = AblationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> AblationConfig:
-        """Both profiles score every variant; quick resamples less."""
+        """Both profiles score every variant; `quick` draws fewer resamples."""
         return AblationConfig(layers, resamples=10_000 if profile is Profile.PAPER else 2_000)
 
     def units(self, setting: Setting, config: AblationConfig) -> Sequence[Intervention]:

@@ -1,8 +1,8 @@
 """How far rounding moves a score: the noise floor under every figure that scores text.
 
-An A/A test of this suite itself, of no paper's. The scores that a run goes by (many variants in
-one walk, sentences padded beside each other, in the precision asked for) are held against plain
-forward passes of the same checkpoint in float32, a sentence and a variant at a time.
+This tests the suite itself, not a paper. The scores that a run uses (many variants in one walk, sentences padded beside
+each other, in the precision asked for) are compared with plain forward passes of the same model in float32, one
+sentence and one variant at a time.
 """
 
 import time
@@ -32,12 +32,12 @@ SENTENCES = 10
 
 @dataclass(frozen=True)
 class Probe(Record):
-    """A score, computed one way or the other.
+    """A score to compute, in one of the two ways.
 
     Attributes:
         intervention: what is done to the model.
-        path: `run` as every experiment scores; `reference` by plain forward passes in float32.
-        sentences: of the corpus, from its beginning.
+        path: `run`, as every experiment scores, or `reference`, by plain forward passes in float32.
+        sentences: how many of the corpus, from its beginning.
     """
 
     intervention: Intact | NeighbourAverage | Skip
@@ -47,13 +47,14 @@ class Probe(Record):
 
 @dataclass(frozen=True)
 class NoiseFloorConfig(Record):
-    """What is scored both ways.
+    """What is scored in both ways.
 
     Attributes:
-        layers: that are skipped, and averaged away where they can be; `None` for some from the first layer to the last.
-        layer_count: how many those are: 3 (quick) or 9. The first is among them, because a model that is broken
-            rounds worse than an intact one.
-        sentences: of the corpus, at most.
+        layers: the layers that are skipped, and averaged away where they can be; `None` for some spread from the first
+            to the last.
+        layer_count: how many those are: 3 (quick) or 9. The first layer is among them, because a broken model has
+            larger rounding errors than an intact one.
+        sentences: how many of the corpus at most.
     """
 
     layers: tuple[int, ...] | None
@@ -63,7 +64,7 @@ class NoiseFloorConfig(Record):
 
 @dataclass(frozen=True)
 class ProbedScores(Record):
-    """One variant, scored both ways.
+    """One variant, scored in both ways.
 
     Attributes:
         intervention: what was done to the model.
@@ -93,7 +94,7 @@ class NoiseFloorMeasurement(Measurement):
     probes: tuple[ProbedScores, ...]
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row a probe: both scores of all its sentences, and the error of one."""
+        """One row per probe: both scores of all its sentences, and the error of a sentence."""
         rows = [
             (
                 _name(probe.intervention),
@@ -107,7 +108,7 @@ class NoiseFloorMeasurement(Measurement):
 
 
 class NoiseFloor:
-    """Score a few variants as every experiment does, and plainly in float32."""
+    """Score a few variants as every experiment does, and by plain passes in float32."""
 
     name = "noise_floor"
     reads_subject = True
@@ -116,11 +117,11 @@ class NoiseFloor:
     measurement_type: type[Measurement] = NoiseFloorMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> NoiseFloorConfig:
-        """Quick probes a third as many layers."""
+        """`quick` probes a third as many layers."""
         return NoiseFloorConfig(layers, 9 if profile is Profile.PAPER else 3, SENTENCES)
 
     def units(self, setting: Setting, config: NoiseFloorConfig) -> Sequence[Probe]:
-        """Each probe both ways; nothing is drawn at random.
+        """Each probe in both ways; nothing is drawn at random.
 
         Raises:
             UsageError: the model has no such layer.
@@ -136,14 +137,14 @@ class NoiseFloor:
         return [tuple(unit for unit in units if unit.path == path) for path in ("run", "reference")]
 
     def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of its sweep, or of plain passes, on the first sentences."""
+        """The cost of its sweep, or of plain passes, on the first sentences."""
         tokens = corpus.sentence_tokens[: job[0].sentences]
         few = replace(corpus, sentences=len(tokens), tokens=sum(tokens), sentence_tokens=tokens)
         interventions = [probe.intervention for probe in job]
         return (sweep_cost if job[0].path == "run" else plain_cost)(interventions, size, few)
 
     def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[Probe, Finished]:
-        """Score the probes of a job, all of which are scored the same way."""
+        """Score the probes of a job, all of which are scored in the same way."""
         probes: dict[Intervention, Probe] = {unit.intervention: unit for unit in job}
         few = replace(corpus, sentences=corpus.sentences[: job[0].sentences])
         score = score_together if job[0].path == "run" else _score_plainly
@@ -153,7 +154,7 @@ class NoiseFloor:
     def assemble(
         self, setting: Setting, config: NoiseFloorConfig, finished: Mapping[Probe, Finished]
     ) -> NoiseFloorMeasurement:
-        """The error of each probe, and of all."""
+        """The error of each probe, and of all probes together."""
         probes = [
             _probed(
                 intervention,
@@ -171,7 +172,7 @@ class NoiseFloor:
 
 def _interventions(subject: SubjectRecord, config: NoiseFloorConfig) -> list[Intact | NeighbourAverage | Skip]:
     if config.layers is None:
-        layers = tuple(sorted({round(each) for each in np.linspace(0, subject.layers - 1, config.layer_count)}))
+        layers = tuple(sorted({round(place) for place in np.linspace(0, subject.layers - 1, config.layer_count)}))
     else:
         layers = require_layers(config.layers, subject.layers)
     return [

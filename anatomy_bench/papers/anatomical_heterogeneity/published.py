@@ -8,5 +8,5 @@ PAPER = "anatomical-heterogeneity"
 
 
 def load() -> dict[str, Any]:
-    """The published numbers: the running text by section, and the tables."""
+    """The published numbers: those of the text by section, and the tables."""
     return published.load(__package__)

@@ -1,1 +1,1 @@
-"""The paper's experiments, a folder each, and what several of them share."""
+"""The paper's experiments, one folder each, and what several of them share."""

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from anatomy_bench.engine.interventions import Weights, WeightsOf
 
 SigmaOf = Literal["matrix", "layer", "parameter"]
-"""Whose standard deviation noise is measured in (`GaussianNoise`)."""
+"""Whose standard deviation is the unit of the noise (`GaussianNoise`)."""
 
 
 @registered
 @dataclass(frozen=True)
 class GaussianNoise(OneLayer):
-    """Gaussian noise of σ = `deviations` · std is added to a layer (paper 3.6: "σ = 0.5 × std(W_l)").
+    """Add Gaussian noise of σ = `deviations` · std to a layer (paper 3.6: "σ = 0.5 × std(W_l)").
 
     Attributes:
         layer: the layer.
-        deviations: σ in standard deviations of the weights; at 0 the layer is as it was.
-        seed: of the noise, with a stream for each parameter as in `Noise`.
-        sigma_of: what W_l is. `matrix`, the closest to the text, whose W is a weight matrix in all its formulas: each
-            has its own σ, norms and biases are kept. `layer`: one σ, of all the layer's matrices together.
-            `parameter`: each has its own σ, vectors too, as a loop over the layer's parameters would do it.
+        deviations: σ in standard deviations of the weights; 0 leaves the layer as it was.
+        seed: of the noise; each parameter has a random stream of its own, as in `Noise`.
+        sigma_of: what W_l means. `matrix`: each matrix has its own σ; norms and biases are kept. This is the closest to
+            the text, in whose formulas W is always a weight matrix. `layer`: one σ, of all the layer's matrices
+            together. `parameter`: each parameter has its own σ, vectors too, as in a loop over the parameters.
     """
 
     deviations: float
@@ -60,12 +60,12 @@ class GaussianNoise(OneLayer):
 
 
 def noise_seeds(seed: int, draws: int) -> tuple[int, ...]:
-    """Seeds of a run's Gaussian noises, the first ones the same however many are drawn."""
+    """Seeds of a run's Gaussian noises; with more draws, the first ones stay the same."""
     return tuple(generator(seed, "gaussian noise").integers(2**31, size=draws).tolist())
 
 
 def _deviation(tensors: "Sequence[Tensor]") -> float:
-    """Standard deviation of all entries together, about their common mean."""
+    """Standard deviation of all entries of the tensors around their common mean."""
     entries = sum(tensor.numel() for tensor in tensors)
     mean = sum(float(tensor.double().sum()) for tensor in tensors) / entries
     squares = sum(float((tensor.double() - mean).square().sum()) for tensor in tensors)

@@ -1,4 +1,4 @@
-"""Named sets of layers, on which experiments that change several layers at once agree."""
+"""Named sets of layers, shared by the experiments that change several layers."""
 
 import numpy as np
 
@@ -7,27 +7,27 @@ PAPER_REDUNDANT = (0, 3, 5, 6, 12, 14, 17, 19, 29)
 """The nine layers that Table 1 calls redundant."""
 
 PAPER_INTERIOR = PAPER_REDUNDANT[1:-1]
-"""Of those, the seven that were really ablated: a first or last layer lacks one of the two neighbours to average."""
+"""The seven of them that were really ablated: the first and the last layer lack one of the two neighbours."""
 
 PAPER_ANTI_LAYERS = (14, 17)
 
 
 def interior_size(layer_count: int) -> int:
-    """As many interior layers, in proportion to the depth, as the paper's redundant ones; at least one."""
+    """Number of interior layers in proportion to the depth, like the paper's seven of 30; at least one."""
     return max(1, round(layer_count * len(PAPER_INTERIOR) / PAPER_LAYER_COUNT))
 
 
 def random_interior(layer_count: int, how_many: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
-    """Random sets of `interior_size` layers, the first and the last never among them.
+    """Random sets of `interior_size` layers, without the first and the last layer.
 
     Args:
         layer_count: layers of the model, at least three.
-        how_many: sets.
-        rng: draws them.
+        how_many: number of sets.
+        rng: draws the sets.
     """
     size = interior_size(layer_count)
     drawn = [rng.choice(np.arange(1, layer_count - 1), size, replace=False) for _ in range(how_many)]
-    return tuple(tuple(sorted(each.tolist())) for each in drawn)
+    return tuple(tuple(sorted(layers.tolist())) for layers in drawn)
 
 
 PAPER_RECOVERY = (0, 1, 3, 5, 8, 10, 11, 14, 17, 23, 24, 27, 29)
@@ -35,8 +35,8 @@ PAPER_RECOVERY = (0, 1, 3, 5, 8, 10, 11, 14, 17, 23, 24, 27, 29)
 
 
 def recovery_layers(layer_count: int) -> tuple[int, ...]:
-    """The paper's thirteen, or as many spread evenly from the first layer to the last; all of a shallower model."""
+    """The paper's thirteen; on another depth thirteen spread evenly, or all layers if there are fewer."""
     if layer_count == PAPER_LAYER_COUNT:
         return PAPER_RECOVERY
     count = min(len(PAPER_RECOVERY), layer_count)
-    return tuple(round(each * (layer_count - 1) / (count - 1)) for each in range(count))
+    return tuple(round(place * (layer_count - 1) / (count - 1)) for place in range(count))

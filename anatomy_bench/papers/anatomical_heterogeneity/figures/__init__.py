@@ -1,1 +1,1 @@
-"""Figures of the paper's findings: a module each, named like the finding."""
+"""Figures of the paper's findings, one module each, named like the finding."""

@@ -1,4 +1,4 @@
-"""The layers that come nearest to being anti-layers."""
+"""The layers that are closest to being anti-layers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Correlations of weight changes against what unrelated layers give, and the layers' likeness."""
+"""Correlations of weight changes beside those of unrelated layers, and the similarity of layers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -69,16 +69,16 @@ def against_nulls(evidence: Evidence) -> Figure | None:
         headers=("component", "published", "measured", *(f"{name} [95 %]" for _, name, _ in _NULLS), "adjacent layers"),
         rows=[
             (
-                each.component,
-                quantity(printed.get(each.component)),
-                f"{each.mean_delta_correlation:+.4f}",
+                component.component,
+                quantity(printed.get(component.component)),
+                f"{component.mean_delta_correlation:+.4f}",
                 *(
-                    f"{getattr(each, key).mean:+.4f} {interval_text(getattr(each, key).interval95)}"
+                    f"{getattr(component, key).mean:+.4f} {interval_text(getattr(component, key).interval95)}"
                     for key, *_ in _NULLS
                 ),
-                f"{each.mean_adjacent_correlation:+.4f}",
+                f"{component.mean_adjacent_correlation:+.4f}",
             )
-            for each in measured.components
+            for component in measured.components
         ],
     )
 
@@ -88,23 +88,23 @@ def _paint_nulls(
 ) -> None:
     left, right = axes
     places = np.arange(len(components))
-    means = [each.mean_delta_correlation for each in components]
+    means = [component.mean_delta_correlation for component in components]
     for place, each in enumerate(components):
         _ticks(left, each.delta_correlations, place - 0.3)
         _ticks(right, each.adjacent_correlations, place)
     left.plot(finite(means), places - 0.3, "o", color=BLUE, label="measured")
     for (key, name, style), shift in zip(_NULLS, (-0.08, 0.12, 0.32), strict=True):
-        nulls = [getattr(each, key) for each in components]
-        intervals: list[Interval | None] = [each.interval95 for each in nulls]
-        bars(left, [each.mean for each in nulls], places + shift, intervals, label=name, **style)
+        nulls = [getattr(component, key) for component in components]
+        intervals: list[Interval | None] = [null.interval95 for null in nulls]
+        bars(left, [null.mean for null in nulls], places + shift, intervals, label=name, **style)
     known = [place for place, each in enumerate(components) if each.component in printed]
     if known:
         values = [printed[components[place].component] for place in known]
         left.plot(values, [place - 0.3 for place in known], label="published", **PUBLISHED)
-    right.plot(finite([each.mean_adjacent_correlation for each in components]), places, "o", color=BLUE)
+    right.plot(finite([component.mean_adjacent_correlation for component in components]), places, "o", color=BLUE)
     left.axvline(-0.5, **REFERENCE)
     right.axvline(0, **REFERENCE)
-    left.set_yticks(places, [brief(each.component) for each in components])
+    left.set_yticks(places, [brief(component.component) for component in components])
     left.set_ylim(len(components) - 0.45, -0.6)
     left.set_xlabel("correlation of Δ and next Δ")
     right.set_xlabel("correlation of adjacent layers")
@@ -116,11 +116,11 @@ def _ticks(axes: Any, values: tuple[float, ...], height: float) -> None:
 
 
 def cosine(evidence: Evidence) -> Figure | None:
-    """Cosine of every two layers, a panel a component."""
+    """Cosine of every two layers, one panel per component."""
     measured = _measured(evidence)
     if measured is None:
         return None
-    strongest = {each.component: _strongest(each) for each in measured.components}
+    strongest = {component.component: _strongest(component) for component in measured.components}
     columns = min(4, len(measured.components))
     rows = -(-len(measured.components) // columns)
     return Figure(
@@ -155,7 +155,7 @@ def _strongest(component: ComponentStructure) -> tuple[float, int, int]:
 
 
 def _paint_cosine(canvas: Any, axes: Any, components: tuple[ComponentStructure, ...]) -> None:
-    limit = max(abs(_strongest(each)[0]) for each in components) or 1.0
+    limit = max(abs(_strongest(component)[0]) for component in components) or 1.0
     image = None
     for panel, each in zip(axes.flat, components, strict=False):
         image = panel.imshow(_without_diagonal(each), cmap="PuOr", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -191,18 +191,18 @@ def principal_components(evidence: Evidence) -> Figure | None:
         headers=("component", "first, %", "first five, %", f"needed for {_MOST:.0%}"),
         rows=[
             (
-                each.component,
-                f"{100 * each.explained_variance[0]:.1f}",
-                f"{100 * sum(each.explained_variance[:5]):.1f}",
-                str(int(np.searchsorted(np.cumsum(each.explained_variance), _MOST)) + 1),
+                component.component,
+                f"{100 * component.explained_variance[0]:.1f}",
+                f"{100 * sum(component.explained_variance[:5]):.1f}",
+                str(int(np.searchsorted(np.cumsum(component.explained_variance), _MOST)) + 1),
             )
-            for each in measured.components
+            for component in measured.components
         ],
     )
 
 
 def _paint_components(canvas: Any, axes: Any, components: tuple[ComponentStructure, ...]) -> None:
-    count = max(len(each.explained_variance) for each in components)
+    count = max(len(component.explained_variance) for component in components)
     axes.plot([0, count], [0, 100], label="nothing in common", **REFERENCE)
     for place, each in enumerate(components):
         shares = 100 * np.cumsum([0.0, *finite(each.explained_variance)])

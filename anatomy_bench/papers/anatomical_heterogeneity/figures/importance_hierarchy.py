@@ -54,7 +54,7 @@ def importance(evidence: Evidence) -> Figure | None:
 
 
 def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mapping[int, float]) -> None:
-    layers = [each.layer for each in measured.layers]
+    layers = [layer.layer for layer in measured.layers]
     shown = list(printed.values())
     for (key, name, style), shift in zip(_VARIANTS, (-_APART, _APART), strict=True):
         having = [each for each in measured.layers if key in each.variants]
@@ -81,11 +81,11 @@ def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mappi
 def _rows(measured: AblationMeasurement, printed: Mapping[int, float]) -> list[tuple[str, ...]]:
     return [
         (
-            f"L{each.layer}{' (boundary)' if each.boundary else ''}",
-            quantity(printed.get(each.layer)),
-            *(_cell(each.variants.get(key)) for key, _, _ in _VARIANTS),
+            f"L{layer.layer}{' (boundary)' if layer.boundary else ''}",
+            quantity(printed.get(layer.layer)),
+            *(_cell(layer.variants.get(key)) for key, _, _ in _VARIANTS),
         )
-        for each in measured.layers
+        for layer in measured.layers
     ]
 
 

@@ -34,7 +34,7 @@ from anatomy_bench.values.quantities import interval_text, quantity
 
 NEED = Need("manipulation")
 _BEYOND_PERCENT = 1e9
-"""Where the axis ends: the perplexity of a model that guesses is far below, and what lies beyond tells no more."""
+"""End of the axis: the perplexity of a model that guesses is far below it, and larger values mean nothing more."""
 _SCALED = re.compile(r"scale_(written_)?(\d[\d.]*)")
 _NOISE = "noise"
 _FAMILIES = {"zero": "skip", "clone": "clone", "blend": "blend", "low-rank blend": "low_rank_blend_64"}
@@ -101,16 +101,16 @@ def _table(evidence: Evidence) -> Sequence[Mapping[str, Any]]:
 
 def _curves(sets: Sequence[LayerSet]) -> list[Curve]:
     curves: list[Curve] = []
-    for each in sets:
-        if each.name not in _SETS:
+    for layer_set in sets:
+        if layer_set.name not in _SETS:
             continue
-        name, style = _SETS[each.name]
-        matches = [(found, variant) for key, variant in each.variants.items() if (found := _SCALED.fullmatch(key))]
+        name, style = _SETS[layer_set.name]
+        matches = [(found, variant) for key, variant in layer_set.variants.items() if (found := _SCALED.fullmatch(key))]
         whole = {float(found[2]): variant for found, variant in matches if not found[1]}
         written = {float(found[2]): variant for found, variant in matches if found[1]}
         if whole:
             curves.append(Curve(name, {**style, "linestyle": "-"}, whole))
-        if written and each.name != "paper_interior":
+        if written and layer_set.name != "paper_interior":
             curves.append(Curve(f"{name}, written only", {"color": SKY, "marker": "P", "linestyle": "--"}, written))
     return curves
 
@@ -136,14 +136,14 @@ def _paint_curves(canvas: Any, axes: Any, curves: Sequence[Curve], printed: Mapp
 def strategies(evidence: Evidence) -> Figure | None:
     """Degradation of every strategy but scaling, by set."""
     measured = evidence.measurement(NEED, ManipulationMeasurement)
-    sets = [each for each in measured.sets if each.name in _SETS] if measured else []
+    sets = [layer_set for layer_set in measured.sets if layer_set.name in _SETS] if measured else []
     if not sets:
         return None
-    names = list(dict.fromkeys(name for each in sets for name in each.variants if _is_strategy(name)))
+    names = list(dict.fromkeys(name for layer_set in sets for name in layer_set.variants if _is_strategy(name)))
     printed = {
         _FAMILIES[row["family"]]: float(row["degradation_percent"])
         for row in _table(evidence)
-        if row["family"] in _FAMILIES and any(each.name == "paper" for each in sets)
+        if row["family"] in _FAMILIES and any(layer_set.name == "paper" for layer_set in sets)
     }
     kinds = list(dict.fromkeys(map(_kind, names)))
     return Figure(
@@ -158,9 +158,9 @@ def strategies(evidence: Evidence) -> Figure | None:
             "Rise of perplexity by strategy for several sets of layers",
             height=1.4 + 0.36 * len(kinds),
         ),
-        headers=("strategy", "published %", *(f"{_SETS[each.name][0]}, %" for each in sets)),
+        headers=("strategy", "published %", *(f"{_SETS[layer_set.name][0]}, %" for layer_set in sets)),
         rows=[
-            (_plain(name), quantity(printed.get(name)), *(_cell(each.variants.get(name)) for each in sets))
+            (_plain(name), quantity(printed.get(name)), *(_cell(layer_set.variants.get(name)) for layer_set in sets))
             for name in names
         ],
     )
@@ -171,7 +171,7 @@ def _is_strategy(name: str) -> bool:
 
 
 def _kind(name: str) -> str:
-    """The strategy of a variant: all draws of noise are one."""
+    """The strategy of a variant; all draws of noise are the same strategy."""
     return _NOISE if name.startswith(f"{_NOISE}_") else name
 
 

@@ -1,4 +1,4 @@
-"""R² of each component under each reading, and what the predicted weights are worth."""
+"""R² of each component under each reading, and the damage of predicted weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,13 +49,13 @@ Series = dict[str, tuple[Replacement, ...]]
 
 
 def r2_by_reading(evidence: Evidence) -> Figure | None:
-    """Mean R² by component, a panel a reading."""
+    """Mean R² by component, one panel per reading."""
     measured = evidence.measurement(NEED, PredictabilityMeasurement)
     if measured is None or not measured.components:
         return None
     table = evidence.published.get("predictability", {})
     printed = {row["component"]: float(row["mean_r2"]) for row in table.get("components", ())}
-    names = [_NAMES[each] for each in READINGS]
+    names = [_NAMES[reading] for reading in READINGS]
     return Figure(
         title="R² by component and reading",
         caption=(
@@ -73,23 +73,23 @@ def r2_by_reading(evidence: Evidence) -> Figure | None:
         headers=("component", "published", *names, *(f"{name}, independent layers" for name in names)),
         rows=[
             (
-                each.component,
-                quantity(printed.get(each.component)),
-                *(f"{each.readings[reading].ridge.mean_r2:+.3f}" for reading in READINGS),
-                *(f"{each.readings[reading].independent.mean_r2:+.3f}" for reading in READINGS),
+                component.component,
+                quantity(printed.get(component.component)),
+                *(f"{component.readings[reading].ridge.mean_r2:+.3f}" for reading in READINGS),
+                *(f"{component.readings[reading].independent.mean_r2:+.3f}" for reading in READINGS),
             )
-            for each in measured.components
+            for component in measured.components
         ],
     )
 
 
 def _paint_r2(canvas: Any, axes: Any, measured: PredictabilityMeasurement, printed: Mapping[str, float]) -> None:
-    names = [each.component for each in measured.components]
+    names = [component.component for component in measured.components]
     places = np.arange(len(names))
     for panel, reading in zip(axes, READINGS, strict=True):
-        predictors: list[Predictors] = [each.readings[reading] for each in measured.components]
+        predictors: list[Predictors] = [component.readings[reading] for component in measured.components]
         for (key, name, style), shift in zip(_PREDICTORS, (-0.3, -0.1, 0.1, 0.3), strict=True):
-            values = [getattr(each, key).mean_r2 for each in predictors]
+            values = [getattr(predictor, key).mean_r2 for predictor in predictors]
             panel.plot(finite(values), places + shift, label=name, linestyle="none", **style)
         known = [place for place in places if names[place] in printed]
         if known:
@@ -116,11 +116,11 @@ def put_back(evidence: Evidence) -> Figure | None:
     if not series:
         return None
     printed = _printed_degradations(evidence.published)
-    counts = sorted({len(each.layers) for found in series.values() for each in found})
+    counts = sorted({len(replacement.layers) for found in series.values() for replacement in found})
     return Figure(
         title="Damage of predicted weights",
         caption=(
-            "Rise of perplexity with so many layers replaced by their predictions, on a signed log scale; bars are "
+            "Rise of perplexity by the number of layers replaced by their predictions, on a signed log scale; bars are "
             "95 % intervals over the sentences."
         ),
         svg=draw(
@@ -141,7 +141,7 @@ def _series_name(reading: Reading, choice: str) -> str:
 
 
 def _printed_degradations(published: Mapping[str, Any]) -> dict[int, float]:
-    """Section 4.2 tells of one layer and of nine."""
+    """The published damage, which section 4.2 states for one layer and for nine."""
     text = published.get("text", {}).get("4.2")
     if text is None:
         return {}
@@ -152,7 +152,7 @@ def _printed_degradations(published: Mapping[str, Any]) -> dict[int, float]:
 
 
 def _cell(found: tuple[Replacement, ...], count: int) -> str:
-    variant = next((each.variant for each in found if len(each.layers) == count), None)
+    variant = next((replacement.variant for replacement in found if len(replacement.layers) == count), None)
     if variant is None:
         return "–"
     return f"{quantity(variant.degradation_percent)} {interval_text(variant.interval95_percent)}"
@@ -164,9 +164,9 @@ def _paint_damage(canvas: Any, axes: Any, series: Series, counts: list[int], pri
     shown = list(printed.values())
     shifts = np.linspace(-0.15, 0.15, len(series)) if len(series) > 1 else np.zeros(1)
     for (name, found), (colour, marker), shift in zip(series.items(), styles, shifts, strict=False):
-        values = [each.variant.degradation_percent for each in found]
-        intervals: list[Interval | None] = [each.variant.interval95_percent for each in found]
-        x = [places[len(each.layers)] + shift for each in found]
+        values = [replacement.variant.degradation_percent for replacement in found]
+        intervals: list[Interval | None] = [replacement.variant.interval95_percent for replacement in found]
+        x = [places[len(replacement.layers)] + shift for replacement in found]
         points(axes, x, values, intervals, label=name, color=colour, marker=marker, linestyle=":")
         shown += ends(values, intervals)
     known = [count for count in printed if count in places]

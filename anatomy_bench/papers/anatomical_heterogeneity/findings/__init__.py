@@ -1,1 +1,1 @@
-"""The paper's findings: a module each, and what several of them read."""
+"""The paper's findings, one module each, and what several of them share."""

@@ -25,7 +25,7 @@ def least_degradation(ablation: AblationMeasurement) -> Estimate:
     layers = ablation.layers_under(AVERAGE)
     bootstrap = ablation.bootstrap(layers, AVERAGE)
     intervals = bootstrap.simultaneous_intervals()
-    # The layer that comes nearest to being an anti-layer beyond doubt: the lowest upper bound.
+    # The layer with the lowest upper bound: the one that is closest to being an anti-layer for certain.
     uppers = [interval.high if interval else float("inf") for interval in intervals]
     best = int(np.argmin(uppers)) if np.isfinite(uppers).any() else int(bootstrap.delta_nll_nats.argmin())
     layer = layers[best]

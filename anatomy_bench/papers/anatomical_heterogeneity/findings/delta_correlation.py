@@ -18,7 +18,7 @@ STRUCTURE = Need("structure")
 TOLERANCE = 0.02
 MARGIN = 0.05
 REACH = 3
-"""Correlations of deltas that share a layer depend on one another: blocks of three."""
+"""Length of bootstrap blocks: correlations of deltas that share a layer depend on each other."""
 
 
 def _mean_with_interval(
@@ -73,7 +73,7 @@ def furthest_from_half(structure: StructureMeasurement) -> Estimate:
 
 
 def excess_over_shuffled(structure: StructureMeasurement) -> Estimate:
-    """Mean delta correlation less that of layers in random order, for the component where that is most negative."""
+    """Mean delta correlation minus that of layers in random order, for the component where it is most negative."""
     component = min(_all_that_change(structure), key=lambda each: each.mean_delta_correlation - each.shuffled.mean)
     value, null = component.mean_delta_correlation, component.shuffled
     return Estimate(
@@ -84,7 +84,7 @@ def excess_over_shuffled(structure: StructureMeasurement) -> Estimate:
 
 
 def excess_over_independent(structure: StructureMeasurement) -> Estimate:
-    """Mean delta correlation less that of independent layers, for the component where that is most negative."""
+    """Mean delta correlation minus that of independent layers, for the component where it is most negative."""
     component = min(_all_that_change(structure), key=lambda each: each.mean_delta_correlation - each.independent.mean)
     value, null = component.mean_delta_correlation, component.independent
     return Estimate(

@@ -8,14 +8,14 @@ from anatomy_bench.values.statistics import CONFIDENCE, Floats, PairedBootstrap
 
 
 def mean_contrast(bootstrap: PairedBootstrap, contrasts: Floats) -> tuple[float, Interval | None]:
-    """Mean over draws of what each contrast makes of the variants' changes, in nats a token.
+    """Mean over draws of a contrast of the variants' changes, in nats per token.
 
-    The interval is Student's over the draws, its variance that between draws and that of the sentences, which all
-    draws share, together; `None` for a single draw.
+    The interval is Student's over the draws. Its variance is the sum of that between draws and that of the sentences,
+    which all draws share. It is `None` for a single draw.
 
     Args:
         bootstrap: of the variants.
-        contrasts: shape (draws, variants).
+        contrasts: coefficients of the variants in each draw, shape (draws, variants).
     """
     each = contrasts @ bootstrap.delta_nll_nats
     mean = float(each.mean())
@@ -28,8 +28,12 @@ def mean_contrast(bootstrap: PairedBootstrap, contrasts: Floats) -> tuple[float,
 
 
 def mean_contrast_or_one(bootstrap: PairedBootstrap, contrasts: Floats) -> tuple[float, Interval | None, str]:
-    """The same; for a single draw with the interval over sentences alone, of that draw, and a note that says so."""
+    """The same; for a single draw with its interval over sentences only, and a note that says so."""
     if len(contrasts) > 1:
         return *mean_contrast(bootstrap, contrasts), f"{len(contrasts)} noises"
     mean = float(contrasts[0] @ bootstrap.delta_nll_nats)
-    return mean, bootstrap.interval_of(lambda nats: float(contrasts[0] @ nats)), "one noise: interval of it alone"
+    return (
+        mean,
+        bootstrap.interval_of(lambda nats: float(contrasts[0] @ nats)),
+        "a single noise: interval over sentences only",
+    )

@@ -51,7 +51,7 @@ def core_is_critical(ablation: AblationMeasurement) -> Estimate:
 
 
 def most_fragile_layer(ablation: AblationMeasurement) -> Estimate:
-    """ΔNLL of L11 less that of the worst other interior layer, in nats a token."""
+    """ΔNLL of L11 minus that of the worst other interior layer, in nats per token."""
     layers = ablation.interior
     index = [layer.layer for layer in layers].index(MOST_FRAGILE)
     bootstrap = ablation.bootstrap(layers, AVERAGE)
@@ -64,9 +64,9 @@ def most_fragile_layer(ablation: AblationMeasurement) -> Estimate:
 
 
 def spread(ablation: AblationMeasurement) -> Estimate:
-    """Degradation of the most damaging interior layer over that of the median one.
+    """Degradation of the most damaging interior layer divided by that of the median one.
 
-    Without an interval where the median's own reaches down to 0: a ratio to what may be nothing has no bound.
+    There is no interval if that of the median includes 0, because a ratio to a number that may be 0 has no bound.
     """
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
@@ -78,7 +78,7 @@ def spread(ablation: AblationMeasurement) -> Estimate:
 
     of_median = bootstrap.interval_of(median)
     if of_median is not None and of_median.low <= 0:
-        return Estimate(ratio(bootstrap.delta_nll_nats), None, "the median layer's damage cannot be told from none")
+        return Estimate(ratio(bootstrap.delta_nll_nats), None, "the median layer's damage may be zero")
     return Estimate(ratio(bootstrap.delta_nll_nats), bootstrap.interval_of(ratio))
 
 
@@ -87,10 +87,10 @@ def mild_share(ablation: AblationMeasurement) -> Estimate:
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
     def share(nats: Floats) -> float:
-        return float(100 * np.mean([category(each) in ("Redundant", "Minor") for each in percent(nats)]))
+        return float(100 * np.mean([category(degradation) in ("Redundant", "Minor") for degradation in percent(nats)]))
 
     names = [variant.category for variant in _variants(ablation.interior, AVERAGE)]
-    counts = ", ".join(f"{names.count(each)} {each}" for each in ("Redundant", "Minor", "Important", "Critical"))
+    counts = ", ".join(f"{names.count(name)} {name}" for name in ("Redundant", "Minor", "Important", "Critical"))
     return Estimate(share(bootstrap.delta_nll_nats), bootstrap.interval_of(share), counts)
 
 
@@ -103,7 +103,7 @@ def category_agreement(ablation: AblationMeasurement) -> Estimate:
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
     def kappa(nats: Floats) -> float:
-        measured = [category(each) for each in percent(nats)]
+        measured = [category(degradation) for degradation in percent(nats)]
         return float(cohen_kappa_score(printed, measured, labels=order, weights="linear"))
 
     measured = [variant.category for variant in _variants(ablation.interior, AVERAGE)]
@@ -120,7 +120,7 @@ def order_of_layers(ablation: AblationMeasurement) -> Estimate:
 
 
 def top_set(ablation: AblationMeasurement) -> Estimate:
-    """Share of the paper's critical interior layers that are among as many most damaging ones, in percent."""
+    """Share of the paper's critical interior layers that are among the most damaging ones, in percent."""
     layers = np.array([layer.layer for layer in ablation.interior])
     critical = {layer for layer, name in categories().items() if name == "Critical"}
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
@@ -170,7 +170,7 @@ def _boundary_claim(name: str, layer: int, variant: str, doing: str) -> Claim:
 
 
 def _published_lead() -> float:
-    """Lead of L11 over the next layer that Table 1 implies, in nats a token."""
+    """Lead of L11 over the next layer, computed from Table 1, in nats per token."""
     ranked = sorted(degradation_percent().values(), reverse=True)
     return float(np.log1p(ranked[0] / 100) - np.log1p(ranked[1] / 100))
 

@@ -1,4 +1,4 @@
-"""Table 1 of the paper, as the findings on ablation read it."""
+"""Table 1 of the paper, for the findings on ablation."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ PLACE = "Table 1"
 
 @cache
 def layer_count() -> int:
-    """Layers of the paper's model."""
+    """Number of layers of the paper's model."""
     return int(load()["ablation"]["layer_count"])
 
 

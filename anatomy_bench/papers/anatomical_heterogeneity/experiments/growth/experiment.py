@@ -20,6 +20,7 @@ from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import FLOAT32_BYTES, Cost, ModelSize
 from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth import arms as growth_arms
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.rounding import relative_error, replicas
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import (
     GIGA,
     Architecture,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 ARCHITECTURE = Architecture(vocabulary=494, width=256, heads=4, ffn_multipliers=growth_arms.ffn_multipliers())
 """Table 6's counts leave width 256 and 494 tied tokens; heads have 64 dimensions, as in the paper's SmolLM2-135M."""
 
+REPLICATED = ("growth", "uniform")
+"""Arms that show how far rounding moves a training: the two that most claims are about."""
+
 QUICK_SHARE = 8
 """Quick takes an eighth of the steps."""
 
@@ -56,12 +60,14 @@ class GrowthConfig(Record):
             weight decay is PyTorch's default; gradients are cut to length 1 as in its recovery experiment (3.7).
         full_steps: of Table 8's full budget; quick takes an eighth.
         half_steps: of its half budget; quick takes an eighth.
-        learning_rate: of every arm; the middle of the grid.
+        learning_rate: of every arm; the middle of the grid. Quick takes the lowest: at the middle one, an eighth of the
+            steps ends while the loss still leaps, and leaps amplify rounding until processors differ by percents.
         learning_rates: the grid of the arms in `grid_arms`, half a decade to either side; a single rate in quick.
-        arms: which are trained; quick leaves out the other readings and the controls, which an eighth of the steps
-            leaves at the mercy of rounding.
+        arms: which are trained; quick leaves out the other readings and the controls.
         grid_arms: those trained at every rate of the grid.
         seeds: trainings of each arm; the fewest that have an interval worth the name.
+        replicas: trainings of each of `REPLICATED` at the first seed and the default rate, beside its own, from first
+            weights that are each off by one rounding: what they differ by is the numerical error of every loss.
     """
 
     setup: Setup
@@ -72,6 +78,7 @@ class GrowthConfig(Record):
     arms: tuple[str, ...]
     grid_arms: tuple[str, ...]
     seeds: int
+    replicas: int
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,15 @@ class GrowthMeasurement(Measurement):
     Attributes:
         config: as run.
         arms: in order of the config, at every learning rate.
+        replicas: those arms of which trainings were repeated with other rounding, with the replicas alone as their
+            runs; no claim compares them.
+        relative_error: of a final loss, by rounding: a standard deviation, as a share; `None` without replicas.
     """
 
     config: GrowthConfig
     arms: tuple[Arm, ...]
+    replicas: tuple[Arm, ...]
+    relative_error: float | None
 
     def at_rates(self, name: str) -> tuple[Arm, ...]:
         """An arm at every learning rate that it was trained at; nothing if it was not."""
@@ -113,10 +125,10 @@ class GrowthMeasurement(Measurement):
         return next((each for each in self.at_rates(name) if each.learning_rate == rate), None)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row an arm: steps, operations, seconds and losses, as means over the seeds."""
-        rows = [
-            (each.name, f"{each.learning_rate:g}", str(each.runs[0].steps), *_means(each.runs)) for each in self.arms
-        ]
+        """A row an arm: steps, operations, seconds and losses, as means over the seeds; then the replicas' alike."""
+        named = [(each.name, each) for each in self.arms]
+        named += [(f"{each.name}, rounded otherwise", each) for each in self.replicas]
+        rows = [(name, f"{each.learning_rate:g}", str(each.runs[0].steps), *_means(each.runs)) for name, each in named]
         return ("arm", "rate", "steps", "10¹² operations", "seconds", "loss, seen", "loss, held out"), rows
 
 
@@ -135,7 +147,7 @@ class Growth:
     measurement_type: type[Measurement] = GrowthMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> GrowthConfig:
-        """Quick cuts steps, arms and learning rates; see `GrowthConfig`."""
+        """Quick cuts steps, arms and learning rates, and learns at a lower one; see `GrowthConfig`."""
         del layers
         paper = profile is Profile.PAPER
         share = 1 if paper else QUICK_SHARE
@@ -156,17 +168,19 @@ class Growth:
             ),
             full_steps=growth_arms.published_steps("growth_100") // share,
             half_steps=growth_arms.published_steps("growth_50") // share,
-            learning_rate=1e-3,
-            learning_rates=(3e-4, 1e-3, 3e-3) if paper else (1e-3,),
+            learning_rate=1e-3 if paper else 3e-4,
+            learning_rates=(3e-4, 1e-3, 3e-3) if paper else (3e-4,),
             arms=(*compared, *controls, *readings) if paper else compared,
             grid_arms=("growth", "uniform"),
             seeds=3,
+            replicas=1,
         )
 
     def units(self, setting: Setting, config: GrowthConfig) -> Sequence[Training]:
-        """Seed by seed, so that a run that is cut short has whole arms of some seeds."""
-        by_seed = zip(*_plan(config, setting.seed).values(), strict=True)
-        return list(dict.fromkeys(training for trainings in by_seed for training in trainings))
+        """Seed by seed, so that a run that is cut short has whole arms of some seeds; replicas come last."""
+        plan = _plan(config, setting.seed)
+        in_order = [*zip(*plan.values(), strict=True), *_replicas(config, plan).values()]
+        return list(dict.fromkeys(training for trainings in in_order for training in trainings))
 
     def jobs(self, units: Sequence[Training]) -> Sequence[Job]:
         """Each training alone."""
@@ -195,6 +209,8 @@ class Growth:
         self, setting: Setting, config: GrowthConfig, finished: Mapping[Training, Finished]
     ) -> GrowthMeasurement:
         """Every arm with its trainings."""
+        plan = _plan(config, setting.seed)
+        trained = {unit: _trained(each) for unit, each in finished.items()}
         return GrowthMeasurement(
             schema="anatomy_bench/growth/1",
             experiment=self.name,
@@ -203,15 +219,23 @@ class Growth:
             provenance=replace(setting.provenance, dtype="float32", attention="sdpa"),
             seconds=sum(each.seconds for each in finished.values()),
             config=config,
-            arms=tuple(
-                Arm(name, rate, trainings[0].phases, tuple(_trained(finished[each]) for each in trainings))
-                for (name, rate), trainings in _plan(config, setting.seed).items()
-            ),
+            arms=_arms(plan, trained),
+            replicas=_arms(_replicas(config, plan), trained),
+            relative_error=relative_error(trained),
         )
 
+    def rounding_error(self, measured: Measurement) -> float | None:
+        """What the replicas say of it, which is far more than the noise floor of a score."""
+        assert isinstance(measured, GrowthMeasurement)
+        return measured.relative_error
 
-def _plan(config: GrowthConfig, seed: int) -> dict[tuple[str, float], tuple[Training, ...]]:
-    """By name of the arm and learning rate, a training for each seed."""
+
+_Plan = Mapping[tuple[str, float], tuple[Training, ...]]
+"""By name of the arm and learning rate."""
+
+
+def _plan(config: GrowthConfig, seed: int) -> _Plan:
+    """A training for each seed."""
     seeds = generator(seed, "growth seeds").integers(2**31, size=config.seeds).tolist()
     text = growth_corpus().digest
     return {
@@ -219,6 +243,19 @@ def _plan(config: GrowthConfig, seed: int) -> dict[tuple[str, float], tuple[Trai
         for arm in config.arms
         for rate in (config.learning_rates if arm in config.grid_arms else (config.learning_rate,))
     }
+
+
+def _replicas(config: GrowthConfig, plan: _Plan) -> _Plan:
+    """Replicas of the first seed's trainings, of the arms that have any."""
+    arms = [(name, config.learning_rate) for name in REPLICATED if config.replicas]
+    return {arm: replicas(plan[arm][0], config.replicas) for arm in arms if arm in plan}
+
+
+def _arms(plan: _Plan, trained: Mapping[Training, Trained]) -> tuple[Arm, ...]:
+    return tuple(
+        Arm(name, rate, trainings[0].phases, tuple(trained[each] for each in trainings))
+        for (name, rate), trainings in plan.items()
+    )
 
 
 def _phases(arm: str, config: GrowthConfig) -> tuple[Phase, ...]:

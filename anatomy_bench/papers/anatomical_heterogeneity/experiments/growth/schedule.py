@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from anatomy_bench.values.record import Record
 
 GIGA = 10**9
@@ -113,6 +115,8 @@ class Training(Record):
         seed: of the weights, the split, the order of sentences, the batches and the noise of clones. Trainings that
             share it begin alike and see the same batches.
         text: digest of the sentences.
+        rounding_seed: decides for each first weight whether it is the next greater or the next smaller number in place
+            of itself, so that the training shows how far rounding moves it; `None` leaves them as they were drawn.
     """
 
     setup: Setup
@@ -120,6 +124,7 @@ class Training(Record):
     learning_rate: float
     seed: int
     text: str
+    rounding_seed: int | None = None
 
     @property
     def steps(self) -> int:
@@ -174,6 +179,14 @@ class Trained(Record):
     def final(self) -> Validation:
         """The last validation."""
         return self.validations[-1]
+
+    def disturbed(self, relative_error: float, rng: np.random.Generator) -> "Trained":
+        """The same with both final losses off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        seen, held_out = (1 + relative_error * rng.standard_normal(2)).tolist()
+        final = replace(
+            self.final, seen_nats=self.final.seen_nats * seen, held_out_nats=self.final.held_out_nats * held_out
+        )
+        return replace(self, validations=(*self.validations[:-1], final))
 
 
 def in_proportion(total: int, weights: Sequence[int]) -> tuple[int, ...]:

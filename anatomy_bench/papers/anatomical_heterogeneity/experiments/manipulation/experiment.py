@@ -1,4 +1,4 @@
-"""Experiment 4 of the paper: strategies of manipulating redundant layers, all at once (3.5, 4.4, Table 4)."""
+"""Experiment 4 of the paper: redundant layers manipulated all at once, by several strategies (3.5, 4.4, Table 4)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class LayerSet(Record):
 
     Attributes:
         name: `paper`, `paper_interior` (without first and last), `anti_layers`, `every_layer`, `random_0` and so on
-            (interior layers, in number as many as `paper_interior`), `redundant` and `redundant_interior` (as the
+            (as many interior layers as `paper_interior` has), `redundant` and `redundant_interior` (as the
             ablation found them), or `given`.
         layers: its layers.
         variants: by strategy: `skip`, `clone`, `blend`, `low_rank_blend_64` (`…_full`), `scale_0.9`,
@@ -54,7 +54,7 @@ class ManipulationMeasurement(ScoredMeasurement):
 
     Attributes:
         config: as run.
-        sets: in the order above.
+        sets: in the order in which `LayerSet` names them.
     """
 
     config: ManipulationConfig
@@ -66,33 +66,35 @@ class ManipulationMeasurement(ScoredMeasurement):
         Raises:
             KeyError: it was not measured.
         """
-        for each in self.sets:
-            if each.name == name:
-                return each
+        for layer_set in self.sets:
+            if layer_set.name == name:
+                return layer_set
         raise KeyError(name)
 
     @property
     def random_sets(self) -> tuple[LayerSet, ...]:
         """The random ones."""
-        return tuple(each for each in self.sets if each.name.startswith("random_"))
+        return tuple(layer_set for layer_set in self.sets if layer_set.name.startswith("random_"))
 
     def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
         """Resampled changes of some variants, all on the same resamples."""
-        return self.against_baseline([each.sentence_nll_nats for each in variants], self.config.resamples)
+        return self.against_baseline([variant.sentence_nll_nats for variant in variants], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row a set and strategy: perplexity, degradation and its interval."""
+        """One row for each set and strategy: perplexity, degradation and its interval."""
         rows = [
             (
-                each.name,
-                " ".join(f"L{layer}" for layer in each.layers) if len(each.layers) < self.subject.layers else "all",
+                layer_set.name,
+                " ".join(f"L{layer}" for layer in layer_set.layers)
+                if len(layer_set.layers) < self.subject.layers
+                else "all",
                 strategy,
                 quantity(variant.perplexity),
                 quantity(variant.degradation_percent),
                 interval_text(variant.interval95_percent),
             )
-            for each in self.sets
-            for strategy, variant in each.variants.items()
+            for layer_set in self.sets
+            for strategy, variant in layer_set.variants.items()
         ]
         return ("set", "layers", "strategy", "perplexity", "degradation %", "95 %"), rows
 
@@ -102,12 +104,12 @@ class Manipulation(ScoredExperiment):
 
     name = "manipulation"
     follows = "ablation"
-    # Few enough that the ten sentences pass in one batch: hybrids of many large matrices are made once a batch.
+    # Few enough that the ten sentences pass in one batch, because hybrids of large matrices are made once per batch.
     units_per_job = 48
     measurement_type: type[Measurement] = ManipulationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> ManipulationConfig:
-        """Both profiles have the same kinds of sets; quick draws fewer of the random ones and has fewer readings."""
+        """Both profiles have the same kinds of sets; `quick` draws fewer random ones and has fewer readings."""
         paper = profile is Profile.PAPER
         return ManipulationConfig(
             layers=layers,
@@ -123,7 +125,7 @@ class Manipulation(ScoredExperiment):
         )
 
     def follow(self, config: ManipulationConfig, earlier: Measurement) -> ManipulationConfig:
-        """With the layers that this model's ablation finds redundant, by the paper's threshold (3.2).
+        """The config with the layers that this model's ablation finds redundant, by the paper's threshold (3.2).
 
         Raises:
             InapplicableError: layers are of several kinds.
@@ -132,11 +134,11 @@ class Manipulation(ScoredExperiment):
         earlier.subject.require_one_kind(self.name)
         if config.layers is not None:
             return config
-        found = [each for each in earlier.layers if each.variant("neighbour_average").category == "Redundant"]
-        return replace(config, redundant=tuple(each.layer for each in found))
+        found = [layer for layer in earlier.layers if layer.variant("neighbour_average").category == "Redundant"]
+        return replace(config, redundant=tuple(layer.layer for layer in found))
 
     def units(self, setting: Setting, config: ManipulationConfig) -> Sequence[Intervention]:
-        """The baseline, and every strategy on every set; the seed draws the random sets and names the noises.
+        """The baseline, and every strategy on every set. The seed decides the random sets and the noises.
 
         Raises:
             UsageError: the model has no such layer.
@@ -144,11 +146,11 @@ class Manipulation(ScoredExperiment):
         """
         setting.subject.require_one_kind(self.name)
         planned = plan(setting.subject, config, setting.seed).values()
-        # Two random sets may be the same one.
+        # Two random sets may be equal.
         return list(dict.fromkeys([Intact(), *(unit for strategies in planned for unit in strategies.values())]))
 
     def jobs(self, units: Sequence[Intervention]) -> Sequence[Job]:
-        """Strategies of a kind together: sets that overlap share what is made of a layer."""
+        """Strategies of one kind together, because overlapping sets share the new weights of a layer."""
         return super().jobs(sorted(units, key=lambda unit: unit.kind))
 
     def assemble(

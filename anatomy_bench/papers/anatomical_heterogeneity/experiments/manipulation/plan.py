@@ -1,9 +1,8 @@
 """What is done to which layers when several are changed at once (paper 3.5, 4.4, Table 4).
 
-The paper's nine layers include the first and the last, which it never ablated, so its
-set stands beside the same without them, the two anti-layers, random sets and every layer.
-Sets that the paper names by number are those of a 30-layer model alone; the layers that
-this model's own ablation finds redundant ask the same of any.
+The paper's nine layers include the first and the last, which it never ablated. So its set is measured beside the same
+set without them, the two anti-layers, random sets, and all layers. Sets that the paper names by layer number exist only
+in a 30-layer model; the layers that a model's own ablation finds redundant ask the same question of any model.
 """
 
 from collections.abc import Sequence
@@ -26,17 +25,17 @@ from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
 
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.05, 1.1)
-"""The paper's factors (3.5), and those around 1 that show the shape of the curve: is 1 its minimum?"""
+"""The paper's factors (3.5), and some around 1, which show whether the curve has its minimum at 1."""
 
 SURVIVING_ALPHA = 0.9
 """The factor that the paper finds viable (4.4)."""
 
 NOISE_RELATIVE_NORM = 0.1
-"""Of a matrix's norm, what scaling by 0.9 removes."""
+"""The share of a matrix's norm that scaling by 0.9 removes."""
 
 LOW_RANK = 64
-"""Singular values in a low-rank blend, of which the paper says only that they are few: the width of a head of its
-model, the rank of what one head reads or writes."""
+"""Singular values in a low-rank blend. The paper says only that they are few; this is the width of a head of its model,
+which is the rank of what one head reads or writes."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,15 @@ class ManipulationConfig(Record):
 
     Attributes:
         layers: the one set to manipulate; `None` for the named sets.
-        redundant: the layers that the ablation has found redundant; `None` where that is not asked.
-        alphas: factors of scaling all matrices, on the paper's set, its interior, or the one given.
-        written_alphas: factors of scaling only the matrices that write to the residual stream, on the same sets; quick
-            has those that claims read.
-        alphas_elsewhere: factors on the anti-layers and on every layer; quick has the one that claims read.
-        alphas_of_redundant: factors on the redundant layers of `redundant`; quick has those that claims read.
-        low_ranks: singular values kept in a low-rank blend; `None` is all of them, the other reading (paper profile).
-        noise_draws: noises on each set; 3 (quick) have an interval, 10 a useful one.
-        random_sets: random sets of interior layers; 5 (quick) have an interval, 20 a useful one.
+        redundant: the layers that the ablation has found redundant; `None` if they are not needed.
+        alphas: factors for scaling all matrices, on the paper's set, its interior, or the given set.
+        written_alphas: factors for scaling only the matrices that write to the residual stream, on the same sets;
+            `quick` has only those that claims read.
+        alphas_elsewhere: factors on the anti-layers and on every layer; `quick` has only the one that claims read.
+        alphas_of_redundant: factors on the layers of `redundant`; `quick` has only those that claims read.
+        low_ranks: singular values kept in a low-rank blend; `None` is all, the other reading (profile `paper`).
+        noise_draws: noises on each set; 3 (`quick`) give an interval, 10 a useful one.
+        random_sets: random sets of interior layers; 5 (`quick`) give an interval, 20 a useful one.
         resamples: bootstrap resamples of the sentences, as in the ablation.
     """
 
@@ -72,7 +71,7 @@ class ManipulationConfig(Record):
 def plan(
     subject: SubjectRecord, config: ManipulationConfig, seed: int
 ) -> dict[tuple[str, tuple[int, ...]], dict[str, Intervention]]:
-    """By name and layers of a set, its interventions by name of the strategy; the seed draws random sets and noises."""
+    """Interventions by name of the strategy, for each set by its name and layers. The seed draws sets and noises."""
 
     def every_strategy(layers: tuple[int, ...]) -> dict[str, Intervention]:
         written = _scalings_of_written(layers, subject, config)
@@ -133,7 +132,7 @@ def _scalings_of_written(
 
 
 def _redundant(layer_count: int, config: ManipulationConfig) -> dict[str, tuple[int, ...]]:
-    """The measured set, and the same without the first and the last layer, where any are left."""
+    """The measured set, and the same set without the first and the last layer if any layer is left."""
     measured = config.redundant or ()
     interior = tuple(layer for layer in measured if 0 < layer < layer_count - 1)
     return {name: layers for name, layers in (("redundant", measured), ("redundant_interior", interior)) if layers}

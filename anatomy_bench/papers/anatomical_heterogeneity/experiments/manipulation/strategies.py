@@ -1,9 +1,8 @@
-"""The paper's strategies of manipulating several layers at once, as frozen values (3.5, 4.4, Table 4).
+"""The paper's strategies for manipulating several layers at once, as frozen values (3.5, 4.4, Table 4).
 
-All of them work on the weights that the model was loaded with, so that no layer of a set
-sees what became of another. *Matrices* are the parameters of two or more dimensions: in
-the paper's model the seven projections. Norms and biases are vectors; each strategy says
-what it does with them.
+All of them use the weights with which the model was loaded, so that a layer of a set is not affected by what is done
+to another. *Matrices* are the parameters with two or more dimensions, in the paper's model the seven projections.
+Norms and biases are vectors; each strategy says what it does with them.
 """
 
 import re
@@ -31,18 +30,18 @@ def writes_residual(name: str) -> bool:
 
     Attention's output and the MLP's second projection, by the names that Llama (`o_proj`, `down_proj`),
     GPT-2 (`c_proj`), GPT-NeoX (`dense`, `dense_4h_to_h`), OPT (`out_proj`, `fc2`), Phi, GPT-J and Mixtral give
-    them. Shapes cannot tell: a query projection is as square as an output projection.
+    them. Shapes do not show it: query and output projections are both square.
     """
     return bool(_WRITES_RESIDUAL.search(name))
 
 
 def nearest_others(layer: int, layers: Sequence[int], layer_count: int, how_many: int) -> tuple[int, ...]:
-    """The layers nearest to one of a set that are not of the set, nearest first; fewer where there are no more.
+    """The layers outside the set that are nearest to one of its layers, nearest first; fewer if there are no more.
 
-    The paper leaves ties open; of two layers at the same distance the earlier comes first.
+    The paper does not say how ties are broken; of two layers at the same distance the earlier comes first.
 
     Raises:
-        ValueError: the set holds every layer.
+        ValueError: the set contains every layer.
     """
     others = sorted(set(range(layer_count)) - set(layers), key=lambda each: (abs(each - layer), each))
     if not others:
@@ -55,13 +54,13 @@ class _OnLayers(Record):
     """Anything done to several layers at once.
 
     Attributes:
-        layers: which, in ascending order, so that one change has one name.
+        layers: in ascending order, so that the same change is always the same value.
     """
 
     layers: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a second way to write the same set."""
+        """Refuse layers in another order, or repeated."""
         if not self.layers or list(self.layers) != sorted(set(self.layers)):
             raise ValueError(f"layers {self.layers} are not distinct and in ascending order")
 
@@ -71,7 +70,7 @@ class _OnLayers(Record):
         return self.layers
 
     def at(self, layer: int, layer_count: int) -> Any:
-        """The change of the smallest set that gives the layer the same weights: equal ones can share a call."""
+        """The change of the smallest set that gives the layer the same weights; equal changes can share a call."""
         del layer_count
         return replace(self, layers=(layer,))
 
@@ -81,35 +80,35 @@ class _FromOthers(_OnLayers):
     """Anything whose new weights come from the nearest layers outside the set.
 
     Attributes:
-        how_many: of them.
+        how_many: number of layers outside the set.
     """
 
     how_many: ClassVar[int] = 1
 
     def others(self, layer: int, layer_count: int) -> tuple[int, ...]:
-        """The layers that one of the set takes weights from, nearest first.
+        """The layers from which one of the set takes weights, nearest first.
 
         Raises:
-            ValueError: the set holds every layer.
+            ValueError: the set contains every layer.
         """
         return nearest_others(layer, self.layers, layer_count, self.how_many)
 
     def at(self, layer: int, layer_count: int) -> Any:
-        """Only those of the set that are as near as the farthest layer used decide which layers are used.
+        """The smallest set that leads to the same layers being used: those as near as the farthest layer used.
 
-        All of them where there are fewer to use than wanted: another would be used if it were not of the set.
+        If fewer layers are available than wanted, the whole set decides, because any layer outside it would be used.
         """
         others = self.others(layer, layer_count)
         if len(others) < self.how_many:
             return self
-        reach = max(abs(each - layer) for each in others)
-        return replace(self, layers=tuple(each for each in self.layers if abs(each - layer) <= reach))
+        reach = max(abs(other - layer) for other in others)
+        return replace(self, layers=tuple(other for other in self.layers if abs(other - layer) <= reach))
 
 
 @registered
 @dataclass(frozen=True)
 class SkipAll(_OnLayers):
-    """The layers pass their input on unchanged: "set weights to zero, relying on residual connections"."""
+    """The layers return their input unchanged: "set weights to zero, relying on residual connections"."""
 
     kind: Literal["skip_all"] = "skip_all"
 
@@ -119,7 +118,7 @@ class SkipAll(_OnLayers):
         return Skip(layer)
 
     def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
-        """`None`: the layer is passed by."""
+        """`None`: the layer is skipped."""
         del layer, weights_of, layer_count
         return None
 
@@ -127,12 +126,12 @@ class SkipAll(_OnLayers):
 @registered
 @dataclass(frozen=True)
 class Scale(_OnLayers):
-    """W ← α W for the matrices; norms and biases are kept, since the paper scales weights and its model has no biases.
+    """W ← α W for the matrices. Norms and biases are kept: the paper scales weights, and its model has no biases.
 
     Attributes:
         alpha: the factor.
-        matrices: `all` of them, as the paper says; or the `residual_writing` ones alone, which scales what the
-            layer adds to the residual stream and leaves its attention pattern and gates as they are.
+        matrices: `all`, as the paper says; or only the `residual_writing` ones, which scales what the layer adds to
+            the residual stream and leaves its attention pattern and gates unchanged.
     """
 
     alpha: float
@@ -159,7 +158,7 @@ class Scale(_OnLayers):
 @registered
 @dataclass(frozen=True)
 class Clone(_FromOthers):
-    """Each layer becomes a copy of the nearest layer outside the set, a working layer whole: norms and biases too."""
+    """Each layer becomes a complete copy of the nearest layer outside the set, with its norms and biases."""
 
     kind: Literal["clone"] = "clone"
 
@@ -179,7 +178,7 @@ class Clone(_FromOthers):
 class Blend(_FromOthers):
     """Each layer becomes the average of the four nearest layers outside the set, weighted by 1/distance.
 
-    Norms and biases are averaged with the matrices, as neighbour averaging does.
+    Norms and biases are averaged like the matrices, as in neighbour averaging.
     """
 
     how_many: ClassVar[int] = BLENDED_NEIGHBOURS
@@ -193,7 +192,7 @@ class Blend(_FromOthers):
         """
         neighbours = self.others(layer, layer_count)
         require_alike(layer, weights_of, neighbours)
-        nearness = [1 / abs(each - layer) for each in neighbours]
+        nearness = [1 / abs(neighbour - layer) for neighbour in neighbours]
         parts = [(weights_of(each), near / sum(nearness)) for each, near in zip(neighbours, nearness, strict=True)]
         first, *rest = [{name: tensor * share for name, tensor in weights.items()} for weights, share in parts]
         for part in rest:
@@ -209,15 +208,15 @@ class LowRankBlend(_FromOthers):
     "Directions from neighbor, magnitudes from original." Norms and biases have no singular vectors and are kept.
 
     Attributes:
-        rank: how many singular values, the largest first; `None` for all. The strategy's name says low, the paper
-            gives no number.
+        rank: how many singular values, the largest first; `None` for all. The strategy is called low-rank, but the
+            paper gives no number.
     """
 
     rank: int | None
     kind: Literal["low_rank_blend"] = "low_rank_blend"
 
     def replacement(self, layer: int, weights_of: "WeightsOf", layer_count: int) -> "Weights | None":
-        """The layer's parameters with every matrix a hybrid.
+        """The layer's parameters, with every matrix a hybrid of two layers.
 
         Raises:
             ValueError: no layer is outside the set, or the neighbour's parameters differ in name or shape.
@@ -236,14 +235,14 @@ class LowRankBlend(_FromOthers):
 @registered
 @dataclass(frozen=True)
 class Noise(_OnLayers):
-    """Gaussian noise is added to every matrix, as large as a share of the matrix; norms and biases are kept.
+    """Add Gaussian noise to every matrix, of a size in proportion to the matrix; norms and biases are kept.
 
-    At a relative norm of 1 − α this moves each matrix exactly as far as scaling by α does, elsewhere.
+    With a relative norm of 1 − α, each matrix moves exactly as far as when it is scaled by α, in another direction.
 
     Attributes:
         relative_norm: Frobenius norm of the noise over that of the matrix.
-        seed: of the noise. Each matrix of each layer has a stream of its own, drawn on the CPU, so that no draw
-            depends on the device, on the order, or on which other layers are in the set.
+        seed: of the noise. Each matrix of each layer has a random stream of its own, drawn on the CPU, so that no
+            draw depends on the device, on the order, or on the other layers of the set.
     """
 
     relative_norm: float

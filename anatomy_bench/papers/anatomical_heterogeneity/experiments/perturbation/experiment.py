@@ -1,7 +1,7 @@
 """Experiment 5 of the paper before any training: layers under Gaussian noise (3.6, 4.5, Table 5).
 
-The paper injects noise once. Scoring is cheap beside training, so that each layer gets many
-noises here, and "improves under noise" a distribution.
+The paper injects noise once. Scoring is cheap compared with training, so here each layer gets many noises, and
+"improves under noise" becomes a distribution.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ class PerturbationConfig(Record):
     """How layers are noised.
 
     Attributes:
-        layers: which; `None` for the paper's thirteen, or as many spread evenly over a model of another depth.
+        layers: the layers; `None` for the paper's thirteen, or thirteen spread evenly over a model of another depth.
         deviations: σ in standard deviations of the weights (paper 3.6).
-        draws: noises of each layer. The paper has one and no seed; 4 (quick) have an interval, 10 a useful one.
-        sigma_of: whose standard deviation that is (`GaussianNoise`). Quick has the closest to the text alone.
+        draws: noises for each layer. The paper has one and no seed; 4 (`quick`) give an interval, 10 a useful one.
+        sigma_of: whose standard deviation is used (`GaussianNoise`). `quick` has only the reading closest to the text.
         resamples: bootstrap resamples of the sentences, as in the ablation.
     """
 
@@ -53,7 +53,7 @@ class NoisedLayer(Record):
 
     Attributes:
         layer: its number.
-        readings: by `sigma_of`, the model's score under each noise.
+        readings: the model's score under each noise, by `sigma_of`.
     """
 
     layer: int
@@ -78,42 +78,42 @@ class PerturbationMeasurement(ScoredMeasurement):
         Raises:
             KeyError: it was not measured.
         """
-        for each in self.layers:
-            if each.layer == index:
-                return each
+        for layer in self.layers:
+            if layer.layer == index:
+                return layer
         raise KeyError(index)
 
     def bootstrap(self, variants: Sequence[Variant]) -> PairedBootstrap:
         """Resampled changes of some variants, all on the same resamples."""
-        return self.against_baseline([each.sentence_nll_nats for each in variants], self.config.resamples)
+        return self.against_baseline([variant.sentence_nll_nats for variant in variants], self.config.resamples)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row a noise: perplexity, degradation and its interval."""
+        """One row for each noise: perplexity, degradation and its interval."""
         rows = [
             (
-                f"L{each.layer}",
+                f"L{layer.layer}",
                 sigma_of,
                 str(draw),
                 quantity(variant.perplexity),
                 quantity(variant.degradation_percent),
                 interval_text(variant.interval95_percent),
             )
-            for each in self.layers
-            for sigma_of, draws in each.readings.items()
+            for layer in self.layers
+            for sigma_of, draws in layer.readings.items()
             for draw, variant in enumerate(draws)
         ]
         return ("layer", "σ of", "noise", "perplexity", "degradation %", "95 %"), rows
 
 
 class Perturbation(ScoredExperiment):
-    """Score the model with noise in each of some layers."""
+    """Score the model with noise in one layer at a time."""
 
     name = "perturbation"
     units_per_job = 32
     measurement_type: type[Measurement] = PerturbationMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> PerturbationConfig:
-        """Both profiles noise the same layers; quick draws fewer noises, of one reading."""
+        """Both profiles noise the same layers; `quick` draws fewer noises, in one reading."""
         paper = profile is Profile.PAPER
         return PerturbationConfig(
             layers=layers,
@@ -124,7 +124,7 @@ class Perturbation(ScoredExperiment):
         )
 
     def units(self, setting: Setting, config: PerturbationConfig) -> Sequence[Intervention]:
-        """The baseline and every noise; the seed names the noises.
+        """The baseline and every noise. The seed decides the noises.
 
         Raises:
             UsageError: the model has no such layer.

@@ -1,8 +1,7 @@
 """Experiment 2 of the paper: weights predicted from depth, and put back (3.3, 4.2, Table 2).
 
-The paper does not say what exactly it regresses, nor which layers it replaces. Each plausible
-reading of the regression (`ridge.Reading`) and each choice of layers is measured, the closest to
-the text first.
+The paper does not say exactly what it regresses, nor which layers it replaces. Each plausible reading of the regression
+(`ridge.Reading`) and each choice of layers is measured, the one closest to the text first.
 """
 
 import time
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
 
 Choice = Literal["spread", "together", "single"]
-"""Which layers are replaced: evenly spread over those that can be, all next to each other in their middle, or one."""
+"""Which layers are replaced: evenly spread over those that can be, neighbours in the middle, or a single one."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,17 @@ class PredictabilityConfig(Record):
     """How predictability is measured.
 
     Attributes:
-        sampled_parameters: of each component, the same in all its layers; all if it has fewer. The paper's
-            10,000; 2,000 (quick) move an R² by about 0.03.
-        alpha: ridge penalty, on features as they are, not standardised. The paper names neither, and names
+        sampled_parameters: number for each component, the same ones in all layers; all if it has fewer. The paper
+            has 10,000; 2,000 (`quick`) move an R² by about 0.03.
+        alpha: ridge penalty, on features that are not standardised. The paper states neither, but names
             scikit-learn, whose `Ridge` has an `alpha` of 1 and does not standardise.
-        null_draws: layer orders, and sets of Gaussian layers, that the nulls average over. The paper has
-            none; the mean over thousands of parameters settles soon.
+        null_draws: number of layer orders, and of sets of Gaussian layers, over which the nulls are averaged. The
+            paper has none; few are enough, because each is a mean over thousands of parameters.
         replaced: how many layers are replaced at the same time, besides all that can be. The paper reports 1 and
-            "9+"; the numbers between show where it breaks.
+            "9+"; the numbers between show where the model breaks.
         choices: which layers those are. The paper does not say, and its nine redundant layers include the first, which
-            nothing precedes. `spread` is the fairest to "replacing n layers" of any model; `together` stands beside it.
+            no layer precedes. `spread` is the fairest reading of "replacing n layers" of any model; `together` is the
+            other one.
         resamples: bootstrap resamples of sentences and of target layers, as in `ablation`.
     """
 
@@ -88,7 +88,7 @@ class Replacement(Record):
         reading: of the regression.
         choice: of the layers.
         layers: those replaced.
-        mean_r2: of the weights that were put in, over replaced layers and components.
+        mean_r2: mean R² of the predicted weights over replaced layers and components.
         variant: the model's score with them.
     """
 
@@ -101,7 +101,7 @@ class Replacement(Record):
 
 @dataclass(frozen=True)
 class PredictabilityMeasurement(ScoredMeasurement):
-    """Predictability of weights, and what the predictions are worth.
+    """How well weights are predicted, and how the model does with predicted weights.
 
     Attributes:
         config: as run.
@@ -117,27 +117,39 @@ class PredictabilityMeasurement(ScoredMeasurement):
 
     def component(self, name: str) -> ComponentPredictability | None:
         """The component of that name, if the model has it."""
-        return next((each for each in self.components if each.component == name), None)
+        return next((component for component in self.components if component.component == name), None)
 
     def replaced(self, reading: Reading, choice: Choice) -> tuple[Replacement, ...]:
         """Replacements of a reading and choice, from few layers to many."""
-        return tuple(each for each in self.replacements if (each.reading, each.choice) == (reading, choice))
+        return tuple(
+            replacement
+            for replacement in self.replacements
+            if (replacement.reading, replacement.choice) == (reading, choice)
+        )
 
     def bootstrap(self, replacements: Sequence[Replacement]) -> PairedBootstrap:
         """Resampled degradations under the given replacements, all on the same resamples."""
-        return self.against_baseline([each.variant.sentence_nll_nats for each in replacements], self.config.resamples)
+        return self.against_baseline(
+            [replacement.variant.sentence_nll_nats for replacement in replacements], self.config.resamples
+        )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row a component and reading, then a row a replacement."""
+        """One row for each component and reading, then one for each replacement."""
         headers = ("weights", "reading", "R²", "best R²", "cosine", "mean of earlier", "shuffled", "independent")
         rows = [
-            (each.component, reading, *_r2_cells(predictors), "", "")
-            for each in self.components
-            for reading, predictors in each.readings.items()
+            (component.component, reading, *_r2_cells(predictors), "", "")
+            for component in self.components
+            for reading, predictors in component.readings.items()
         ]
         rows += [
-            (_layers_text(each), each.reading, f"{each.mean_r2:+.3f}", *[""] * 5, *_degradation_cells(each.variant))
-            for each in self.replacements
+            (
+                _layers_text(replacement),
+                replacement.reading,
+                f"{replacement.mean_r2:+.3f}",
+                *[""] * 5,
+                *_degradation_cells(replacement.variant),
+            )
+            for replacement in self.replacements
         ]
         return (*headers, "degradation %", "95 %"), rows
 
@@ -146,7 +158,7 @@ def _r2_cells(predictors: Predictors) -> tuple[str, ...]:
     ridge, nulls = predictors.ridge, (predictors.mean_of_earlier, predictors.shuffled, predictors.independent)
     return tuple(
         f"{value:+.3f}"
-        for value in (ridge.mean_r2, ridge.best_r2, ridge.mean_cosine, *(each.mean_r2 for each in nulls))
+        for value in (ridge.mean_r2, ridge.best_r2, ridge.mean_cosine, *(null.mean_r2 for null in nulls))
     )
 
 
@@ -161,16 +173,16 @@ def _layers_text(replacement: Replacement) -> str:
 
 
 def chosen_layers(layer_count: int, count: int, choice: Choice) -> tuple[int, ...]:
-    """So many of the layers that can be predicted, 2 to N − 1."""
+    """That many of the layers that can be predicted, 2 to N − 1."""
     eligible = layer_count - FIRST_TARGET
-    if choice == "spread":  # the middles of so many equal parts
-        return tuple(FIRST_TARGET + (2 * each + 1) * eligible // (2 * count) for each in range(count))
+    if choice == "spread":  # the middles of that many equal parts
+        return tuple(FIRST_TARGET + (2 * part + 1) * eligible // (2 * count) for part in range(count))
     first = FIRST_TARGET + (eligible - count + 1) // 2
     return tuple(range(first, first + count))
 
 
 def planned_replacements(layer_count: int, config: PredictabilityConfig) -> list[tuple[Choice, Predicted]]:
-    """Every replacement that is scored; choices besides the first, and single layers, for the default reading only."""
+    """Every replacement that is scored. Single layers, and choices after the first, only in the default reading."""
     eligible = layer_count - FIRST_TARGET
     counts = sorted({*(count for count in config.replaced if count < eligible), eligible})
     planned: list[tuple[Choice, Predicted]] = []
@@ -179,15 +191,15 @@ def planned_replacements(layer_count: int, config: PredictabilityConfig) -> list
             sets = [chosen_layers(layer_count, count, choice) for count in counts]
             planned += [(choice, Predicted(layers, reading, config.alpha)) for layers in sets]
     singles = [Predicted((layer,), DEFAULT_READING, config.alpha) for layer in range(FIRST_TARGET, layer_count)]
-    return planned + [("single", each) for each in singles]
+    return planned + [("single", single) for single in singles]
 
 
 def _mean_r2(components: Sequence[ComponentPredictability], replacement: Predicted) -> float:
     return float(
         np.mean(
             [
-                each.readings[replacement.reading].ridge.r2[layer - FIRST_TARGET]
-                for each in components
+                component.readings[replacement.reading].ridge.r2[layer - FIRST_TARGET]
+                for component in components
                 for layer in replacement.layers
             ]
         )
@@ -195,7 +207,7 @@ def _mean_r2(components: Sequence[ComponentPredictability], replacement: Predict
 
 
 class Predictability:
-    """Predict every component of every layer from the layers before it, and put predictions in."""
+    """Predict every component of every layer from the layers before it, and score the model with the predictions."""
 
     name = "predictability"
     reads_subject = True
@@ -204,10 +216,10 @@ class Predictability:
     measurement_type: type[Measurement] = PredictabilityMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> PredictabilityConfig:
-        """Both profiles replace the same layers; quick samples fewer parameters, draws and resamples less.
+        """Both profiles replace the same layers; `quick` has fewer sampled parameters, null draws and resamples.
 
         Raises:
-            UsageError: layers are predicted from all those before them.
+            UsageError: only some layers are asked for, but prediction needs all layers before one.
         """
         if layers is not None:
             raise UsageError("predictability predicts layers from those before them and measures all of them")
@@ -222,7 +234,7 @@ class Predictability:
         )
 
     def units(self, setting: Setting, config: PredictabilityConfig) -> Sequence[RegressionUnit | Intervention]:
-        """One component's regressions each, the baseline, and each set of replaced layers.
+        """The regressions of each component, the baseline, and each set of replaced layers.
 
         Raises:
             InapplicableError: layers are of several kinds, which cannot be predicted from each other.
@@ -236,16 +248,16 @@ class Predictability:
         return [*regressions, Intact(), *dict.fromkeys(planned)]
 
     def jobs(self, units: Sequence[RegressionUnit | Intervention]) -> Sequence[Job]:
-        """Each component's regressions alone; then one sweep a reading, so that few variants share few walks.
+        """Each component's regressions alone; then one sweep for each reading, so that there are few walks.
 
-        Sorting all earlier layers is what the sweeps cost most, once for every walk.
+        The largest cost of a sweep is sorting all earlier layers, once in every walk.
         """
         regressions = [unit for unit in units if isinstance(unit, RegressionUnit)]
         replacements = [unit for unit in units if not isinstance(unit, RegressionUnit)]
         return [*jobs_of(regressions, 1), *_by_reading(replacements)]
 
     def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of a sweep, or of regressions, whose memory counts more; what sorting takes is not counted."""
+        """The cost of a sweep, without sorting, or of regressions, which matter for their memory."""
         if isinstance(job[0], RegressionUnit):
             return products_cost(size)
         return sweep_cost(job, size, corpus)
@@ -268,11 +280,11 @@ class Predictability:
         config: PredictabilityConfig,
         finished: Mapping[RegressionUnit | Intervention, Finished],
     ) -> PredictabilityMeasurement:
-        """Regressions and replacements together, these with degradations and intervals."""
+        """The regressions, and the replacements with their degradations and intervals."""
         assert setting.corpus is not None
         intact = scores_of(finished[Intact()])
-        results = [each.result for each in finished.values()]
-        components = tuple(each for each in results if isinstance(each, ComponentPredictability))
+        results = [done.result for done in finished.values()]
+        components = tuple(result for result in results if isinstance(result, ComponentPredictability))
         planned = planned_replacements(setting.subject.layers, config)
         variants = compare(
             intact,
@@ -305,8 +317,10 @@ def _sampled(subject: "Subject", unit: RegressionUnit) -> Floats:
 
 def _by_reading(replacements: Sequence[Intervention]) -> list[Job]:
     groups: dict[Reading, list[Intervention]] = {}
-    for each in replacements:
-        groups.setdefault(each.reading if isinstance(each, Predicted) else DEFAULT_READING, []).append(each)
+    for replacement in replacements:
+        groups.setdefault(replacement.reading if isinstance(replacement, Predicted) else DEFAULT_READING, []).append(
+            replacement
+        )
     return [tuple(group) for group in groups.values()]
 
 

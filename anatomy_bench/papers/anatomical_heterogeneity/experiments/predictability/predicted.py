@@ -1,4 +1,4 @@
-"""Layers replaced by what depth predicts for them, as a frozen value (paper 3.3, 4.2)."""
+"""Layers replaced by predictions from their depth, as a frozen value (paper 3.3, 4.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 class Predicted(Record):
     """Each layer's weight matrices predicted from earlier layers by ridge regression on depth (paper 3.3, 4.2).
 
-    All of them from the layers as they were loaded, also where those are replaced as well. Norms
-    and biases stay. As `sorted`, only a layer's distribution is predicted: the sorted values go to
-    the places that the rank order of the layer's own weights gives them, which no prediction
-    could know. That is the most favourable that this reading can be.
+    Always predicted from the original weights, even of layers that are themselves replaced. Norms and biases are
+    kept. In the reading `sorted`, only a layer's distribution is predicted: the sorted values are put where the rank
+    order of the layer's own weights says, which no prediction could know. This is the most favourable form of that
+    reading.
 
     Attributes:
-        layers: to replace, each with two or more before it.
+        layers: the layers to replace; each has two or more before it.
         reading: what is regressed (`ridge.Reading`).
         alpha: the ridge penalty.
     """
@@ -48,7 +48,7 @@ class Predicted(Record):
         return self.layers
 
     def at(self, layer: int, layer_count: int) -> "Predicted":
-        """The same of that layer alone."""
+        """The prediction of that layer alone."""
         del layer_count
         return replace(self, layers=(layer,))
 
@@ -59,7 +59,7 @@ class Predicted(Record):
             ValueError: fewer than two layers come before it.
         """
         coefficients = layer_coefficients(layer_count, layer, self.reading, self.alpha)
-        known = [weights_of(each) for each in range(len(coefficients))]
+        known = [weights_of(earlier) for earlier in range(len(coefficients))]
         combine = _sorted_combination if self.reading == "sorted" else _combination
         return {
             name: combine([weights[name] for weights in known], coefficients, own) if is_matrix(name, own) else own
@@ -86,5 +86,5 @@ def _sorted_combination(known: "Sequence[Tensor]", coefficients: Sequence[float]
 
 
 def _flat(tensor: "Tensor") -> NDArray[np.float32]:
-    """In numpy, whose sort is twenty times as fast as torch's on a CPU."""
+    """Sort in numpy, which is twenty times as fast as torch on a CPU."""
     return tensor.detach().float().cpu().numpy().ravel()

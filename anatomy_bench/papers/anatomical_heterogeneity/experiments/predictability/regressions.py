@@ -1,4 +1,4 @@
-"""How well each component's weights are predicted from depth, against ones that know less (paper 3.3, Table 2)."""
+"""How well each component's weights are predicted from depth, beside predictors that know less (paper 3.3, Table 2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from anatomy_bench.values.statistics import Floats
 
 @dataclass(frozen=True)
 class RegressionUnit(Record):
-    """One component's regressions; parameters and nulls are drawn from the seed."""
+    """The regressions of one component; the seed draws parameters and nulls."""
 
     component: str
     sampled_parameters: int
@@ -31,15 +31,15 @@ class RegressionUnit(Record):
 
 @dataclass(frozen=True)
 class Scores(Record):
-    """How well a predictor does; for a null, means over its draws.
+    """How well a predictor does. Values of a null model are means over its draws.
 
     Attributes:
-        r2: of each target layer, 2 to N − 1: predicted against actual over the sampled parameters.
-        r2_error: its standard error over those, which count as independent (sorted ones are not).
-        cosine: of each target layer, likewise.
-        mean_r2: over the targets, "Avg R²" of Table 2.
-        best_r2: the greatest, "Best R²".
-        mean_cosine: over the targets.
+        r2: of each target layer, 2 to N − 1, over the sampled parameters.
+        r2_error: standard error of each over the parameters, treated as independent (sorted ones are not).
+        cosine: between predicted and actual weights of each target layer.
+        mean_r2: mean over the targets, "Avg R²" of Table 2.
+        best_r2: the greatest, "Best R²" of Table 2.
+        mean_cosine: mean over the targets.
     """
 
     r2: tuple[float, ...]
@@ -52,11 +52,11 @@ class Scores(Record):
 
 @dataclass(frozen=True)
 class Predictors(Record):
-    """One component under one reading.
+    """The predictors of one component in one reading.
 
     Attributes:
         ridge: the paper's regression.
-        mean_of_earlier: the mean of the layers that the ridge is given, for a prediction.
+        mean_of_earlier: the mean of the layers that the ridge is given, used as the prediction.
         shuffled: the ridge on layers in random order.
         independent: the ridge on independent Gaussian layers, each with the mean and variance of the real one.
     """
@@ -86,7 +86,7 @@ def component_predictability(weights: Floats, unit: RegressionUnit) -> Component
     """Regressions of one component.
 
     Args:
-        weights: sampled, shape (layers, parameters).
+        weights: sampled weights, shape (layers, parameters).
         unit: how they are regressed, and how the nulls are drawn.
     """
     rng = generator(unit.seed, f"nulls of {unit.component}")
@@ -104,8 +104,8 @@ def component_predictability(weights: Floats, unit: RegressionUnit) -> Component
             reading: Predictors(
                 ridge=_scores([found[reading]]),
                 mean_of_earlier=_scores([plain[reading]]),
-                shuffled=_scores([each[reading] for each in shuffled]),
-                independent=_scores([each[reading] for each in independent]),
+                shuffled=_scores([draw[reading] for draw in shuffled]),
+                independent=_scores([draw[reading] for draw in independent]),
             )
             for reading in READINGS
         },

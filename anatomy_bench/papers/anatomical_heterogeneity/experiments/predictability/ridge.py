@@ -1,9 +1,8 @@
 """Ridge regression of a layer's weights on its depth (paper 3.3), for all weights at once.
 
-Every weight is regressed on the same few features of the layer's index, so the prediction of a
-layer is one linear combination of other layers' weights, the same for each of them:
-ŵ_t = Σ_k c_tk w_k. The coefficients follow from the depths alone, and whole matrices are
-predicted without a regression for each of their entries.
+Every weight is regressed on the same few features of the layer's index. So the prediction of a layer is one linear
+combination of other layers, the same for every weight: ŵ_t = Σ_k c_tk w_k. The coefficients depend only on the depths,
+and whole matrices are predicted without a regression for each entry.
 """
 
 from dataclasses import dataclass
@@ -18,16 +17,16 @@ from anatomy_bench.values.statistics import Floats
 Reading = Literal["elementwise", "sorted", "in_sample"]
 """What the paper's regression may have been.
 
-- `elementwise`: the text taken literally: each weight from the same weight of earlier layers.
-- `sorted`: the same after each layer's weights are sorted: predicts a layer's distribution, not its weights.
-- `in_sample`: each weight from the same weight of earlier layers and of the predicted layer itself.
+- `elementwise`: the text taken literally, with each weight predicted from the same weight of earlier layers.
+- `sorted`: the same after each layer's weights are sorted, which predicts a layer's distribution, not its weights.
+- `in_sample`: each weight predicted from the same weight of earlier layers and of the predicted layer itself.
 """
 
 READINGS: tuple[Reading, ...] = get_args(Reading)
 DEFAULT_READING = READINGS[0]
 
 FIRST_TARGET = 2
-"""The first layer that is predicted: from two others (paper 3.3)."""
+"""The first layer that is predicted, from the two before it (paper 3.3)."""
 
 
 def depth_features(layer_count: int) -> Floats:
@@ -38,7 +37,7 @@ def depth_features(layer_count: int) -> Floats:
 
 
 def coefficients(features: Floats, target: Floats, alpha: float) -> Floats:
-    """What a fitted ridge regression makes of its training values: its prediction is their weighted sum.
+    """The weights with which a fitted ridge regression sums its training values into a prediction.
 
     The intercept is not penalised and the features are not standardised, as in scikit-learn's `Ridge`.
 
@@ -58,7 +57,7 @@ def coefficients(features: Floats, target: Floats, alpha: float) -> Floats:
 
 
 def known_layers(layer: int, reading: Reading) -> int:
-    """How many layers, from the first on, a layer is predicted from.
+    """How many layers, from the first on, are used to predict a layer.
 
     Raises:
         ValueError: there are not two layers before it.
@@ -86,7 +85,7 @@ def ridge_matrix(layer_count: int, reading: Reading, alpha: float) -> Floats:
 
 
 def mean_matrix(layer_count: int, reading: Reading) -> Floats:
-    """The same for a predictor that knows no depth: the mean of the layers that the ridge is given."""
+    """The same for a predictor that does not know the depth: the mean of the layers that the ridge is given."""
     known = [known_layers(layer, reading) for layer in range(FIRST_TARGET, layer_count)]
     return np.array([np.where(np.arange(layer_count) < count, 1 / count, 0.0) for count in known])
 
@@ -97,8 +96,8 @@ class Fit:
 
     Attributes:
         r2: 1 − Σ (w − ŵ)² / Σ (w − w̄)² over the weights of each target, shape (targets,).
-        error: its standard error over the weights, taken as independent draws; likewise.
-        cosine: between predicted and actual weights; likewise.
+        error: standard error of each over the weights, treated as independent draws; shape (targets,).
+        cosine: between predicted and actual weights; shape (targets,).
     """
 
     r2: Floats
@@ -129,10 +128,10 @@ def fit(weights: Floats, matrix: Floats) -> Fit:
 
 
 def rank_order(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Positions of the values from least to greatest, equal ones in reading order; shape (n,).
+    """Positions of the values from least to greatest, equal ones in their order; shape (n,).
 
-    What a stable `argsort` gives, in a tenth of its time: numpy sorts integers with vector instructions,
-    and the value and the position fit into one.
+    The same as a stable `argsort` in a tenth of the time: numpy sorts integers with vector instructions, and a
+    value and its position fit into one integer.
     """
     bits = (values + np.float32(0)).view(np.int32)  # the sum makes −0 a 0
     ordered = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)  # integers in the order of the floats

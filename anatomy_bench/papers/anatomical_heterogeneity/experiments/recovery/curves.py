@@ -1,4 +1,4 @@
-"""Recovery of one layer from noise, by training it alone: what is done, and what came of it."""
+"""Recovery of one layer from noise, by training it alone: the units, and the curves computed from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Text = Literal["recovery", "scored"]
 """What a layer is trained on: the corpus `recovery`, or the scored sentences themselves."""
 
 MULTIPLES = (2.0, 1.5, 1.1)
-"""Of the baseline's perplexity, the thresholds whose crossing is timed (paper 3.6)."""
+"""Multiples of the baseline's perplexity: the thresholds whose crossing is timed (paper 3.6)."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Optimiser(Record):
     """AdamW, as a step of training uses it.
 
     Attributes:
-        learning_rate: paper 3.6.
-        gradient_norm: to which the layer's gradient is clipped (paper 3.6).
+        learning_rate: as in the paper (3.6).
+        gradient_norm: norm to which the layer's gradient is clipped (paper 3.6).
         weight_decay: of AdamW, on every parameter of the layer.
     """
 
@@ -43,8 +43,8 @@ class RecoveryUnit(Record):
     Attributes:
         start: the noise that the layer starts from.
         text: what it is trained on.
-        text_digest: of that text; `None` where it is the scored one, which the store knows.
-        steps: of training.
+        text_digest: of that text; `None` if it is the scored text, which is in the key of the job anyway.
+        steps: number of training steps.
         batch_sentences: sentences in a step.
         optimiser: of the layer's parameters.
     """
@@ -60,7 +60,7 @@ class RecoveryUnit(Record):
 
 @dataclass(frozen=True)
 class TrainedLayer(Record):
-    """Result of such a unit.
+    """Result of a `RecoveryUnit`.
 
     Attributes:
         sentence_nll_nats: of each scored sentence, after noise and after each step; shape (steps + 1, sentences).
@@ -71,7 +71,7 @@ class TrainedLayer(Record):
     training_loss_nats: tuple[float, ...]
 
     def disturbed(self, relative_error: float, rng: np.random.Generator) -> "TrainedLayer":
-        """The same with each score off by a factor of 1 ± `relative_error` (a standard deviation)."""
+        """The same with each score multiplied by 1 ± `relative_error` (a standard deviation)."""
         scores = tuple(disturbed_nats(step, relative_error, rng) for step in self.sentence_nll_nats)
         return TrainedLayer(scores, self.training_loss_nats)
 
@@ -81,22 +81,22 @@ class RecoveryConfig(Record):
     """How recovery is measured.
 
     Attributes:
-        layers: which; `None` for those below.
-        all_tested: the paper's thirteen layers, or as many spread evenly over a model of another depth. If not
-            (quick), seven of them.
+        layers: the layers; `None` for those that `all_tested` says.
+        all_tested: whether these are the paper's thirteen layers (on another depth thirteen, spread evenly), or only
+            seven of them (`quick`).
         deviations: σ of the noise in standard deviations of each matrix (paper 3.6).
         step_limit: steps after which a layer counts as not recovered: the paper's 200, which Table 5 prints for never.
-        steps: that are trained. 15 (quick) tell "instant" (at most 10, Table 10) from slower, and no more.
-        draws: noises of each layer. The paper has one and no seed; 3 show how much of a curve is luck.
-        draws_of_scored_text: noises of the reading that trains on the scored sentences themselves. The paper does not
-            name its text; a text apart, `recovery`, is the default, because its "held-out" sentences are the scored
-            ones. Quick has none.
-        draws_of_intact: trainings of each anti-layer without noise, on the same batches as those with it. Quick has
+        steps: number of steps trained. 15 (`quick`) separate "instant" (at most 10, Table 10) from slower, no more.
+        draws: noises for each layer. The paper has one and no seed; 3 show how much of a curve is luck.
+        draws_of_scored_text: noises for the reading that trains on the scored sentences themselves. The paper does not
+            name its training text. The default is a separate text, `recovery`, because the paper calls the scored
+            sentences "held-out". `quick` does not train this reading.
+        draws_of_intact: trainings of each anti-layer without noise, on the same batches as those with it. `quick` has
             none: after fewer steps than the paper's, more training might turn the difference either way.
-        batch_sentences: in a step. The paper does not say; 4 make a step's training cost about as much as the
-            scoring after it, and few sentences to a step suit the few of its study.
-        optimiser: learning rate and clipping as in the paper; weight decay, which it does not name, as AdamW has it
-            in the library that it names.
+        batch_sentences: sentences in a step. The paper does not say. With 4, training a step costs about as much as
+            the scoring after it; a small batch also fits a study with so few sentences.
+        optimiser: learning rate and clipping as in the paper. It does not state the weight decay; this is AdamW's
+            default in the library that the paper names.
         resamples: bootstrap resamples of the sentences, as in the ablation.
     """
 
@@ -119,14 +119,14 @@ class Recovery(Record):
 
     Attributes:
         layer: its number.
-        text: trained on.
-        deviations: σ of the noise; at 0 the intact layer was trained, as a control.
-        noise_seed: names the noise.
+        text: what it was trained on.
+        deviations: σ of the noise; with 0 the intact layer was trained, as a control.
+        noise_seed: of the noise.
         perplexity: of the scored sentences after noise and after each step; shape (steps + 1,).
         steps_below: by multiple of the baseline (`2`, `1.5`, `1.1`), the first step after which perplexity was below
             it, 0 if noise alone left it there; `None` if it never was.
-        training_loss_nats: mean a token over a step's batch, before its update; shape (steps,).
-        sentence_nll_nats: what perplexity is computed from; shape (steps + 1, sentences).
+        training_loss_nats: mean per token over a step's batch, before its update; shape (steps,).
+        sentence_nll_nats: negative log-likelihoods from which perplexity is computed; shape (steps + 1, sentences).
     """
 
     layer: int
@@ -142,7 +142,7 @@ class Recovery(Record):
 def recovery_of(
     unit: RecoveryUnit, finished: Finished, intact_nll_nats: Sequence[float], corpus: CorpusRecord
 ) -> Recovery:
-    """What a trained unit shows."""
+    """The recovery of one layer from the result of its unit."""
     result = finished.result
     assert isinstance(result, TrainedLayer)
     curve = np.array(result.sentence_nll_nats).sum(axis=1) / corpus.tokens
@@ -165,9 +165,9 @@ def first_below(curves_nats: Floats, baseline_nats: Floats | float, multiple: fl
     """First step after which a curve is below a multiple of the baseline's perplexity; one more than the last if never.
 
     Args:
-        curves_nats: a token; shape (…, steps + 1).
-        baseline_nats: a token; shape (…) or a number.
-        multiple: of the perplexity.
+        curves_nats: nats per token; shape (…, steps + 1).
+        baseline_nats: nats per token; shape (…) or a number.
+        multiple: of the baseline's perplexity.
     """
     below = curves_nats < np.asarray(baseline_nats)[..., None] + np.log(multiple)
     steps: Floats = np.where(below.any(axis=-1), below.argmax(axis=-1), below.shape[-1]).astype(np.float64)
@@ -188,26 +188,30 @@ class RecoveryMeasurement(ScoredMeasurement):
 
     def layers(self, text: Text = "recovery") -> tuple[int, ...]:
         """Layers that were noised and trained on a text, in order."""
-        return tuple(sorted({each.layer for each in self.recoveries if each.text == text and each.deviations}))
+        return tuple(
+            sorted({recovery.layer for recovery in self.recoveries if recovery.text == text and recovery.deviations})
+        )
 
     def of(self, layer: int, text: Text = "recovery", *, noised: bool = True) -> tuple[Recovery, ...]:
-        """A layer's recoveries from each noise; or its training without noise."""
+        """A layer's recovery from each noise, or its trainings without noise."""
         return tuple(
-            each for each in self.recoveries if (each.layer, each.text, each.deviations > 0) == (layer, text, noised)
+            recovery
+            for recovery in self.recoveries
+            if (recovery.layer, recovery.text, recovery.deviations > 0) == (layer, text, noised)
         )
 
     def bootstrap(self, nll_nats: Sequence[Sequence[float]]) -> PairedBootstrap:
-        """Resampled changes against the intact model, of states whose sentences score so; all on the same resamples."""
+        """Resampled changes against the intact model for these scores of sentences, all on the same resamples."""
         return self.against_baseline(nll_nats, self.config.resamples)
 
     def steps_below(self, layer: int, multiple: float, text: Text = "recovery") -> float:
-        """Mean over noises of the steps to a threshold, where one that was never crossed counts as one step more."""
+        """Mean over noises of the steps to a threshold; if it was never crossed, one more than the steps trained."""
         never = self.config.steps + 1
-        steps = [each.steps_below[f"{multiple:g}"] for each in self.of(layer, text)]
+        steps = [recovery.steps_below[f"{multiple:g}"] for recovery in self.of(layer, text)]
         return float(np.mean([never if step is None else step for step in steps]))
 
     def resampled_steps(self, layer: int, multiple: float) -> Floats:
-        """Such means with sentences and noises drawn again; shape (resamples,)."""
+        """The same means with sentences and noises resampled; shape (resamples,)."""
         assert self.corpus is not None
         tokens = np.array(self.corpus.sentence_tokens, dtype=np.float64)
         rng = self.generator("sentences")
@@ -217,8 +221,8 @@ class RecoveryMeasurement(ScoredMeasurement):
         baseline = picks @ np.array(self.baseline_sentence_nll_nats) / total
         steps = np.stack(
             [
-                first_below(picks @ np.array(each.sentence_nll_nats).T / total[:, None], baseline, multiple)
-                for each in self.of(layer)
+                first_below(picks @ np.array(recovery.sentence_nll_nats).T / total[:, None], baseline, multiple)
+                for recovery in self.of(layer)
             ]
         )
         drawn = self.generator(f"noises of {layer}").integers(len(steps), size=steps.shape)
@@ -229,13 +233,13 @@ class RecoveryMeasurement(ScoredMeasurement):
         """Rows as in Table 5."""
         rows = [
             (
-                f"L{each.layer}",
-                each.text,
-                f"{each.deviations:g}",
-                quantity(each.perplexity[0]),
-                *("never" if step is None else str(step) for step in each.steps_below.values()),
-                quantity(each.perplexity[-1]),
+                f"L{recovery.layer}",
+                recovery.text,
+                f"{recovery.deviations:g}",
+                quantity(recovery.perplexity[0]),
+                *("never" if step is None else str(step) for step in recovery.steps_below.values()),
+                quantity(recovery.perplexity[-1]),
             )
-            for each in self.recoveries
+            for recovery in self.recoveries
         ]
-        return ("layer", "trained on", "σ/std", "noised", *(f"<{each:g}×" for each in MULTIPLES), "final"), rows
+        return ("layer", "trained on", "σ/std", "noised", *(f"<{multiple:g}×" for multiple in MULTIPLES), "final"), rows

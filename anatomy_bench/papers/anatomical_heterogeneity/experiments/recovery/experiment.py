@@ -1,8 +1,8 @@
 """Experiment 5 of the paper: how fast single layers recover from noise (3.6, 4.5, Tables 5 and 10).
 
-A layer is noised, all others are frozen, and the model is scored before training and after
-every step. The paper names noise, optimiser, learning rate and clipping; the text, the size of
-a batch and the number of noises it leaves open, and the config says what is done about each.
+A layer is noised, all others are frozen, and the model is scored before training and after every step. The paper states
+noise, optimiser, learning rate and clipping. It does not state the text, the size of a batch and the number of noises;
+the config says what is done about each.
 """
 
 import time
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 Unit = Intact | RecoveryUnit
 
 QUICK_LAYERS = (3, 8, 11, 14, 17, 23, 24)
-"""Of the thirteen, those that section 4.5 speaks of, and one more of the critical core."""
+"""Those of the thirteen layers that section 4.5 names, and one more of the critical core."""
 
 LAYERS_PER_LOOP = 16
-"""Layers trained together: all that the paper tested."""
+"""Layers trained together: as many as the paper tested."""
 
 
 @dataclass(frozen=True)
 class _Loop:
-    """What units must share to be trained in one loop: the batches follow from it."""
+    """What units must share to be trained in one loop, because it decides the batches."""
 
     text: Text
     seed: int
@@ -61,13 +61,13 @@ class _Loop:
     optimiser: Optimiser
 
     def batches(self, sentences: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
-        """The sentences of each step: all once in random order, again in another, and so on."""
+        """The sentences of each step: all of them in random order, then all again in another order, and so on."""
         rng = generator(self.seed, f"batches of {self.text}")
         order: list[int] = []
         while len(order) < self.steps * self.batch_sentences:
             order += rng.permutation(len(sentences)).tolist()
         size = self.batch_sentences
-        return [[sentences[each] for each in order[step * size : (step + 1) * size]] for step in range(self.steps)]
+        return [[sentences[index] for index in order[step * size : (step + 1) * size]] for step in range(self.steps)]
 
 
 class Recovery:
@@ -85,7 +85,7 @@ class Recovery:
         return (training_text(),)
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> RecoveryConfig:
-        """Quick trains half as many layers for 15 steps from one noise, on one text."""
+        """`quick` trains half as many layers for 15 steps from one noise, on one text."""
         paper = profile is Profile.PAPER
         return RecoveryConfig(
             layers=layers,
@@ -102,7 +102,7 @@ class Recovery:
         )
 
     def units(self, setting: Setting, config: RecoveryConfig) -> Sequence[Unit]:
-        """The baseline, and each layer from each noise on each text; the seed names the noises.
+        """The baseline, and each layer from each noise on each text. The seed decides the noises.
 
         Raises:
             UsageError: the model has no such layer.
@@ -110,13 +110,13 @@ class Recovery:
         return [Intact(), *_recoveries(setting.subject.layers, config, setting.seed)]
 
     def jobs(self, units: Sequence[Unit]) -> Sequence[Job]:
-        """The baseline, and a loop for every text and noise."""
+        """The baseline, and one loop for every text and noise."""
         trained = sorted((unit for unit in units if isinstance(unit, RecoveryUnit)), key=lambda unit: repr(_loop(unit)))
         loops = [jobs_of(list(alike), LAYERS_PER_LOOP) for _, alike in groupby(trained, key=_loop)]
         return [(Intact(),), *(job for loop in loops for job in loop)]
 
     def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of the baseline, or of a loop; the training text counts as the scored one does."""
+        """The cost of the baseline or of a loop, with training sentences as long as the scored ones."""
         if not isinstance(job[0], RecoveryUnit):
             return sweep_cost(job, size, corpus)
         layers = [unit.start.layer for unit in job]
@@ -130,7 +130,7 @@ class Recovery:
     def assemble(
         self, setting: Setting, config: RecoveryConfig, finished: Mapping[Unit, Finished]
     ) -> RecoveryMeasurement:
-        """Curves, steps to each threshold, and the budget that follows."""
+        """Curves, and steps to each threshold."""
         assert setting.corpus is not None
         intact = scores_of(finished[Intact()])
         planned = _recoveries(setting.subject.layers, config, setting.seed)
@@ -142,7 +142,7 @@ class Recovery:
 
 
 def training_text() -> Corpus:
-    """The text that layers are trained on: disjoint from those that are scored."""
+    """The text on which layers are trained, with no sentence of those that are scored."""
     return load_corpus("recovery", __package__)
 
 
@@ -153,7 +153,7 @@ def _loop(unit: RecoveryUnit) -> _Loop:
 def _train(
     units: Sequence[RecoveryUnit], subject: "Subject", corpus: Corpus, progress: Progress
 ) -> dict[Unit, Finished]:
-    """The layers of one loop: all at once, or one at a time where the architecture cannot be walked."""
+    """Train the layers of one loop: all at once, or one at a time if the architecture does not allow that."""
     from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.batched import recover
     from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.plain import recover_plainly
 

@@ -1,8 +1,8 @@
 """Experiment 3 of the paper: how weights change from layer to layer (3.4, 4.3, Table 3).
 
-Everything is a function of one small matrix per component: the inner products of the
-layers' flattened weights. Shuffling the layers permutes it, and independent normal
-layers have one that is Wishart distributed, so the nulls need no weights at all.
+Everything is computed from one small matrix per component: the inner products of the layers' flattened weights.
+Shuffling the layers permutes this matrix, and for independent normal layers it is Wishart distributed, so the nulls
+need no weights at all.
 """
 
 import time
@@ -36,8 +36,8 @@ class StructureConfig(Record):
     """How the structure is measured.
 
     Attributes:
-        null_draws: draws from each null model. The paper has none; 2,000 settle the null's
-            95 % range, 200 (quick) its mean.
+        null_draws: draws from each null model. The paper has none; 2,000 are enough for the null's 95 % range,
+            200 (`quick`) for its mean.
     """
 
     null_draws: int
@@ -45,7 +45,7 @@ class StructureConfig(Record):
 
 @dataclass(frozen=True)
 class ComponentUnit(Record):
-    """One component's structure, with nulls drawn from the seed."""
+    """The structure of one component; the seed draws the nulls."""
 
     component: str
     null_draws: int
@@ -58,7 +58,7 @@ class Null(Record):
 
     Attributes:
         mean: over the draws.
-        interval95: of the draws.
+        interval95: the middle 95 % of the draws.
     """
 
     mean: float
@@ -67,7 +67,7 @@ class Null(Record):
 
 @dataclass(frozen=True)
 class ComponentStructure(Record):
-    """One component over the layers.
+    """The structure of one component over the layers.
 
     Attributes:
         component: such as `self_attn.q_proj`.
@@ -75,8 +75,8 @@ class ComponentStructure(Record):
         delta_correlations: Pearson's correlation of Δ_l and Δ_{l+1}, Δ_l = W_{l+1} − W_l; L − 2 of them.
         mean_delta_correlation: their mean, as Table 3 prints it.
         adjacent_correlations: Pearson's correlation of W_l and W_{l+1}; L − 1 of them.
-        mean_adjacent_correlation: their mean. Where it is 0, layers are uncorrelated and the delta
-            correlation is −0.5 for want of any structure.
+        mean_adjacent_correlation: their mean. If it is 0, layers are uncorrelated, and the delta correlation is −0.5
+            because there is no structure.
         shuffled: null of layers in random order.
         independent: null of independent normal layers, each with its own variance.
         random_walk: null of independent normal steps, each with its own variance.
@@ -111,20 +111,20 @@ class StructureMeasurement(Measurement):
 
     def component(self, name: str) -> ComponentStructure | None:
         """The component of that name, if the model has it."""
-        return next((each for each in self.components if each.component == name), None)
+        return next((component for component in self.components if component.component == name), None)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """A row a component: its delta correlation, those of the nulls, and the adjacent-layer correlation."""
+        """One row for each component: its delta correlation, those of the nulls, and that of adjacent layers."""
         rows = [
             (
-                each.component,
-                f"{each.mean_delta_correlation:+.4f}",
-                f"{each.shuffled.mean:+.4f}",
-                f"{each.independent.mean:+.4f}",
-                f"{each.random_walk.mean:+.4f}",
-                f"{each.mean_adjacent_correlation:+.4f}",
+                component.component,
+                f"{component.mean_delta_correlation:+.4f}",
+                f"{component.shuffled.mean:+.4f}",
+                f"{component.independent.mean:+.4f}",
+                f"{component.random_walk.mean:+.4f}",
+                f"{component.mean_adjacent_correlation:+.4f}",
             )
-            for each in self.components
+            for component in self.components
         ]
         return ("component", "delta", "shuffled", "independent", "random walk", "adjacent layers"), rows
 
@@ -145,7 +145,7 @@ class InnerProducts:
 
     @classmethod
     def of(cls, weights: NDArray[np.float32]) -> "InnerProducts":
-        """Of weights of shape (L, parameters), accumulated in float64."""
+        """The inner products of weights of shape (L, parameters), accumulated in float64."""
         layers, parameters = weights.shape
         raw, sums = np.zeros((layers, layers)), np.zeros(layers)
         for start in range(0, parameters, COLUMNS_PER_PRODUCT):
@@ -158,7 +158,7 @@ class InnerProducts:
 def correlations_of_neighbours(products: Floats) -> Floats:
     """Correlation of each series with the next, from inner products of shape (…, n, n); shape (…, n − 1)."""
     variances = np.diagonal(products, axis1=-2, axis2=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a constant series has none: NaN
+    with np.errstate(invalid="ignore", divide="ignore"):  # a constant series has no correlation: NaN
         return np.diagonal(products, offset=1, axis1=-2, axis2=-1) / np.sqrt(variances[..., 1:] * variances[..., :-1])
 
 
@@ -191,7 +191,7 @@ def component_structure(weights: NDArray[np.float32], unit: ComponentUnit) -> Co
 
     Args:
         weights: shape (layers, parameters).
-        unit: its name, and how the nulls are drawn.
+        unit: name of the component, and how the nulls are drawn.
     """
     products = InnerProducts.of(weights)
     deltas = delta_products(products.centred)
@@ -217,7 +217,7 @@ def component_structure(weights: NDArray[np.float32], unit: ComponentUnit) -> Co
 
 
 def _explained_variance(raw: Floats) -> Floats:
-    """Principal components' shares, from inner products centred over the layers."""
+    """Shares of variance of the principal components, from inner products centred over the layers."""
     centring = np.eye(len(raw)) - 1 / len(raw)
     variances = np.linalg.eigvalsh(centring @ raw @ centring)[::-1][:-1]
     with np.errstate(invalid="ignore"):
@@ -242,17 +242,17 @@ class Structure:
     measurement_type: type[Measurement] = StructureMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> StructureConfig:
-        """Both profiles read every weight; quick draws less from the nulls.
+        """Both profiles read every weight; `quick` has fewer draws from the nulls.
 
         Raises:
-            UsageError: deltas need all layers.
+            UsageError: only some layers are asked for, but deltas need all.
         """
         if layers is not None:
             raise UsageError("structure compares neighbouring layers and measures all of them")
         return StructureConfig(null_draws=2_000 if profile is Profile.PAPER else 200)
 
     def units(self, setting: Setting, config: StructureConfig) -> Sequence[ComponentUnit]:
-        """One component each: a matrix that all layers have.
+        """One unit for each component, a matrix that all layers have.
 
         Raises:
             InapplicableError: there is none.
@@ -262,16 +262,16 @@ class Structure:
         return [ComponentUnit(name, config.null_draws, setting.seed) for name in setting.subject.components]
 
     def jobs(self, units: Sequence[ComponentUnit]) -> Sequence[Job]:
-        """Each component alone."""
+        """One job for each component."""
         return jobs_of(units, 1)
 
     def cost(self, job: Job, size: ModelSize, corpus: CorpusRecord) -> Cost:
-        """Of its inner products."""
+        """The cost of its inner products."""
         del job, corpus
         return products_cost(size)
 
     def run(self, job: Job, subject: "Subject", corpus: Corpus, progress: Progress) -> Mapping[ComponentUnit, Finished]:
-        """One component: no other is in memory meanwhile."""
+        """Measure one component; no other is in memory at the same time."""
         del corpus
         (unit,) = job
         with progress.stage(f"weights of {unit.component}", 1):
@@ -286,7 +286,7 @@ class Structure:
         return StructureMeasurement(
             **setting.header(self.name, finished),
             config=config,
-            components=tuple(each.result for each in finished.values() if isinstance(each.result, ComponentStructure)),
+            components=tuple(done.result for done in finished.values() if isinstance(done.result, ComponentStructure)),
         )
 
 

@@ -105,13 +105,13 @@ def _rows(measured: GrowthMeasurement) -> list[list[Line]]:
         for colors in _ROWS
     ]
     paper, controls = rows
-    # Quick trains no controls: growth, drawn again for them to be seen against, has nothing beside it.
+    # `quick` trains no controls, so there is nothing to draw beside growth in the second row.
     return [row for row in (paper, controls if {line.name for line in controls} - {"growth"} else []) if row]
 
 
 def _line(arm: Arm, style: Mapping[str, Any]) -> Line:
-    losses = [np.array([[of(each) for each in run.validations] for run in arm.runs]) for _, of in _OF]
-    return Line(arm.name, style, [each.step for each in arm.runs[0].validations], losses)
+    losses = [np.array([[of(validation) for validation in run.validations] for run in arm.runs]) for _, of in _OF]
+    return Line(arm.name, style, [validation.step for validation in arm.runs[0].validations], losses)
 
 
 def _steps(arm: Arm | None) -> int | None:
@@ -139,9 +139,7 @@ def _paint(
             panel.grid(visible=False, axis="x")
         known = [printed[line.name] for line in row if line.name in printed]
         if known:
-            panels[0].plot(
-                [each.steps for each in known], [each.loss for each in known], label="published", **PUBLISHED
-            )
+            panels[0].plot([row.steps for row in known], [row.loss for row in known], label="published", **PUBLISHED)
         panels[0].set_ylabel("loss, nats/token")
         panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.0, 0.5))
     for panel in axes[-1]:
@@ -150,7 +148,7 @@ def _paint(
 
 
 def _paint_line(panel: Any, line: Line, which: int) -> list[float]:
-    """Paint a line with its band, and tell what the axis must reach."""
+    """Paint a line with its band; return the values that the axis must include."""
     values = finite(line.losses[which])
     mean = np.exp(np.log(values).mean(axis=0))
     every = max(1, len(mean) // _MARKS)
@@ -160,9 +158,9 @@ def _paint_line(panel: Any, line: Line, which: int) -> list[float]:
 
 
 def _table(lines: Sequence[Line]) -> list[tuple[str, ...]]:
-    """A row a validation, those that any arm has; an arm that has none at a step has a dash there."""
+    """One row for each step at which any arm was validated; a dash for arms without a validation there."""
     means = [
-        [dict(zip(line.steps, np.exp(np.log(each).mean(axis=0)).tolist(), strict=True)) for each in line.losses]
+        [dict(zip(line.steps, np.exp(np.log(loss).mean(axis=0)).tolist(), strict=True)) for loss in line.losses]
         for line in lines
     ]
     steps = sorted({step for line in lines for step in line.steps})

@@ -1,4 +1,4 @@
-"""Layers under noise, their recovery by training, its relation to importance, and the budget that follows."""
+"""Layers under noise, their recovery by training, its relation to importance, and the resulting budget."""
 
 from anatomy_bench.papers.anatomical_heterogeneity.figures.recovery.budget import budget
 from anatomy_bench.papers.anatomical_heterogeneity.figures.recovery.curves import curves

@@ -22,7 +22,7 @@ Ranges = Mapping[int, tuple[float, float]]
 
 
 def budget(evidence: Evidence) -> Figure | None:
-    """Each layer's share of the training that all layers would have alike."""
+    """Each layer's share of the training that all layers would otherwise get."""
     measured = evidence.measurement(RECOVERY, RecoveryMeasurement)
     if measured is None or not measured.layers():
         return None
@@ -45,19 +45,19 @@ def budget(evidence: Evidence) -> Figure | None:
             height=3.0,
         ),
         headers=("layer", "published ratio", "ratio [95 %]", f"steps of {limit}"),
-        rows=[*(_row(each, printed, limit) for each in found.shares), _total(evidence.published, printed, found)],
+        rows=[*(_row(share, printed, limit) for share in found.shares), _total(evidence.published, printed, found)],
     )
 
 
 def _paint(canvas: Any, axes: Any, found: Budget, printed: Ranges) -> None:
     places = np.arange(len(found.shares))
-    ratios, intervals = [each.ratio for each in found.shares], [each.interval95 for each in found.shares]
+    ratios, intervals = [share.ratio for share in found.shares], [share.interval95 for share in found.shares]
     points(axes, places - 0.12, ratios, intervals, label="measured", color=BLUE, marker="o", linestyle="none")
     known = [(place, printed[each.layer]) for place, each in enumerate(found.shares) if each.layer in printed]
     for number, (place, span) in enumerate(known):
         label = "published, from least to most" if number == 0 else None
         axes.plot([place + 0.12] * 2, span, label=label, **{**PUBLISHED, "linestyle": "-", "linewidth": 0.9})
-    axes.set_xticks(places, [f"L{each.layer}" for each in found.shares])
+    axes.set_xticks(places, [f"L{share.layer}" for share in found.shares])
     axes.set_xlim(-0.6, len(places) - 0.4)
     axes.grid(visible=False, axis="x")
     axes.set_ylim(-0.06, 1.06)

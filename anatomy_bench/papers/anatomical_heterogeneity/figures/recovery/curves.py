@@ -1,4 +1,4 @@
-"""Perplexity by step of training, a panel a layer, beside Table 5."""
+"""Perplexity by step of training, one panel per layer, beside Table 5."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def curves(evidence: Evidence) -> Figure | None:
     printed = table5(evidence.published, measured.subject.layers)
     layers = measured.layers()
     rows = math.ceil(len(layers) / _COLUMNS)
-    multiples = ", ".join(f"{each:g}" for each in sorted(MULTIPLES))
+    multiples = ", ".join(f"{multiple:g}" for multiple in sorted(MULTIPLES))
     return Figure(
         title="Recovery from noise by layer",
         caption=(
@@ -54,7 +54,10 @@ def curves(evidence: Evidence) -> Figure | None:
             squeeze=False,
         ),
         headers=_headers(),
-        rows=[_row(each, printed.get(each.layer) if each.deviations else None) for each in measured.recoveries],
+        rows=[
+            _row(recovery, printed.get(recovery.layer) if recovery.deviations else None)
+            for recovery in measured.recoveries
+        ],
     )
 
 
@@ -63,7 +66,7 @@ def _paint(canvas: Any, axes: Any, measured: RecoveryMeasurement, printed: Mappi
     handles: dict[str, Any] = {}
     shown: list[float] = []
     for layer, panel in zip(layers, panels, strict=False):
-        found = [each for each in measured.recoveries if each.layer == layer]
+        found = [recovery for recovery in measured.recoveries if recovery.layer == layer]
         shown += _paint_layer(panel, found, measured, printed.get(layer))
         panel.set_title(f"L{layer}", pad=2)
         handles |= dict(zip(*reversed(panel.get_legend_handles_labels()), strict=True))
@@ -81,16 +84,16 @@ def _paint(canvas: Any, axes: Any, measured: RecoveryMeasurement, printed: Mappi
 def _paint_layer(
     panel: Any, recoveries: Sequence[Recovery], measured: RecoveryMeasurement, printed: PrintedRow | None
 ) -> list[float]:
-    """Paint a layer, and tell what its axis must reach."""
+    """Paint a layer; return the values that its axis must include."""
     shown: list[float] = []
-    for each in recoveries:
-        name, style = _STYLES[each.text, each.deviations > 0]
-        rises = [100 * (perplexity / measured.baseline_perplexity - 1) for perplexity in each.perplexity]
+    for recovery in recoveries:
+        name, style = _STYLES[recovery.text, recovery.deviations > 0]
+        rises = [100 * (perplexity / measured.baseline_perplexity - 1) for perplexity in recovery.perplexity]
         every = max(1, (len(rises) - 1) // _MARKS)
         panel.plot(finite(rises), label=name, linewidth=1.0, markersize=3, markevery=every, **style)
         shown += rises
     if printed:
-        # A shorter training than the paper's has no place for its end.
+        # If training is shorter than the paper's, the paper's end is outside the axis.
         limit = measured.config.step_limit
         known = {0: printed.noised_percent, limit: printed.final_percent}
         known = {step: value for step, value in known.items() if step <= measured.config.steps}
@@ -102,7 +105,9 @@ def _paint_layer(
 
 
 def _headers() -> tuple[str, ...]:
-    thresholds = [name for each in MULTIPLES for name in (f"published steps to {each:g}×", f"steps to {each:g}×")]
+    thresholds = [
+        name for multiple in MULTIPLES for name in (f"published steps to {multiple:g}×", f"steps to {multiple:g}×")
+    ]
     return (
         "layer",
         "trained on",

@@ -43,10 +43,10 @@ class Noised:
     """A layer under some noises.
 
     Attributes:
-        draws: rise of perplexity under each, in percent.
-        mean: of them, geometric.
+        draws: rise of perplexity under each noise, in percent.
+        mean: geometric mean of these.
         interval95: of the mean, over noises and sentences.
-        perplexity: its geometric mean.
+        perplexity: geometric mean over the noises.
     """
 
     draws: Sequence[float]
@@ -71,12 +71,12 @@ class Series:
 
 
 def noised(evidence: Evidence) -> Figure | None:
-    """Rise of perplexity by layer, each noise and their mean."""
+    """Rise of perplexity by layer, under each noise and on average."""
     measured = evidence.measurement(NOISE, PerturbationMeasurement)
     if measured is None or not measured.layers:
         return None
-    series = [found for each in _SERIES if (found := _series(evidence, *each)).layers]
-    layers = [each.layer for each in measured.layers]
+    series = [found for kind in _SERIES if (found := _series(evidence, *kind)).layers]
+    layers = [layer.layer for layer in measured.layers]
     printed = {
         layer: row for layer, row in table5(evidence.published, measured.subject.layers).items() if layer in layers
     }
@@ -98,7 +98,7 @@ def noised(evidence: Evidence) -> Figure | None:
             "published perplexity",
             "perplexity",
             "published %",
-            *(f"{each.name}, % [95 %]" for each in series),
+            *(f"{kind.name}, % [95 %]" for kind in series),
         ),
         rows=[_row(layer, series, printed.get(layer)) for layer in layers],
     )
@@ -111,9 +111,9 @@ def _series(evidence: Evidence, name: str, need: Any, reading: str, style: Mappi
         name,
         style,
         {
-            each.layer: _noised(measured, each.layer, reading)
-            for each in layers
-            if measured and reading in each.readings
+            layer.layer: _noised(measured, layer.layer, reading)
+            for layer in layers
+            if measured and reading in layer.readings
         },
     )
 
@@ -122,7 +122,7 @@ def _noised(measured: PerturbationMeasurement, layer: int, reading: str) -> Nois
     draws = measured.layer(layer).readings[reading]
     mean, interval = mean_contrast(measured.bootstrap(draws), np.eye(len(draws)))
     return Noised(
-        [each.degradation_percent for each in draws],
+        [variant.degradation_percent for variant in draws],
         float(percent(mean)),
         interval_percent(interval),
         float(measured.baseline_perplexity * np.exp(mean)),
@@ -161,7 +161,7 @@ def _row(layer: int, series: Sequence[Series], printed: PrintedRow | None) -> tu
         quantity(printed.noised if printed else None),
         quantity(first.perplexity if first else None),
         quantity(printed.noised_percent if printed else None),
-        *(_cell(each.layers.get(layer)) for each in series),
+        *(_cell(kind.layers.get(layer)) for kind in series),
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables 5 and 10 as numbers by layer; nothing of them for a model of another depth."""
+"""Tables 5 and 10 as numbers by layer; empty for a model of another depth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class PrintedRow:
         final: perplexity after training.
         noised_percent: its rise over the printed baseline.
         final_percent: its rise over the printed baseline.
-        steps_below: by multiple of the baseline, as printed; the step limit stands for never.
+        steps_below: by multiple of the baseline, as printed; the step limit means never.
     """
 
     noised: float
@@ -35,11 +35,11 @@ def table5(published: Mapping[str, Any], layer_count: int) -> dict[int, PrintedR
         steps = {multiple: int(step) for multiple, step in printed["steps_below"].items()}
         return PrintedRow(noised, final, 100 * (noised / baseline - 1), 100 * (final / baseline - 1), steps)
 
-    return {each["layer"]: row(each) for each in published["recovery"]["layers"]}
+    return {table_row["layer"]: row(table_row) for table_row in published["recovery"]["layers"]}
 
 
 def table10(published: Mapping[str, Any], layer_count: int) -> dict[int, tuple[float, float]]:
-    """From the least to the greatest ratio that Table 10 gives a layer."""
+    """The least and the greatest ratio of a layer in Table 10."""
     if not _is_of(published, layer_count):
         return {}
     groups = published["budget"]["groups"]

@@ -1,4 +1,4 @@
-"""Steps to recover against importance: H3 at a glance."""
+"""Steps to recover against importance: hypothesis H3 in one figure."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _TICKS = (0, 5, 10, 20, 50, 100, 200)
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer in both respects.
+    """Importance and recovery of a layer.
 
     Attributes:
         layer: its number.
@@ -58,7 +58,9 @@ def speed(evidence: Evidence) -> Figure | None:
     if recovery is None or not layers:
         return None
     trained = recovery.config.steps
-    never = f"The paper prints {recovery.config.step_limit} for never. " if any(each.printed for each in layers) else ""
+    never = (
+        f"The paper prints {recovery.config.step_limit} for never. " if any(layer.printed for layer in layers) else ""
+    )
     return Figure(
         title="Steps to recover against importance",
         caption=(
@@ -73,7 +75,7 @@ def speed(evidence: Evidence) -> Figure | None:
             height=4.0,
         ),
         headers=("layer", "published importance %", "importance %", "published steps", "steps [95 %]"),
-        rows=[_row(each, trained) for each in layers],
+        rows=[_row(layer, trained) for layer in layers],
     )
 
 
@@ -98,18 +100,18 @@ def _layers(evidence: Evidence, recovery: RecoveryMeasurement, ablation: Ablatio
 
 def _paint(canvas: Any, axes: Any, layers: Sequence[Layer], trained: int) -> None:
     for name, style, chosen in (
-        ("recovered", {"color": BLUE, "marker": "o"}, [each for each in layers if each.steps <= trained]),
-        ("not recovered", {"color": ORANGE, "marker": "^"}, [each for each in layers if each.steps > trained]),
+        ("recovered", {"color": BLUE, "marker": "o"}, [layer for layer in layers if layer.steps <= trained]),
+        ("not recovered", {"color": ORANGE, "marker": "^"}, [layer for layer in layers if layer.steps > trained]),
     ):
         if chosen:
-            steps, intervals = [each.steps for each in chosen], [each.interval95 for each in chosen]
-            x = finite([each.importance for each in chosen])
+            steps, intervals = [point.steps for point in chosen], [point.interval95 for point in chosen]
+            x = finite([point.importance for point in chosen])
             points(axes, x, steps, intervals, label=name, linestyle="none", **style)
     _name_layers(axes, layers)
-    printed = [each.printed for each in layers if each.printed]
+    printed = [layer.printed for layer in layers if layer.printed]
     if printed:
         axes.plot(*zip(*printed, strict=True), label="published", **PUBLISHED)
-    signed_log(axes.xaxis, [*(each.importance for each in layers), *(importance for importance, _ in printed)])
+    signed_log(axes.xaxis, [*(layer.importance for layer in layers), *(importance for importance, _ in printed)])
     axes.set_xlabel("importance: rise of perplexity without the layer, %")
     _step_axis(axes, max([trained, *(steps for _, steps in printed)]))
     axes.axhline(trained + 0.5, **REFERENCE)
@@ -117,8 +119,8 @@ def _paint(canvas: Any, axes: Any, layers: Sequence[Layer], trained: int) -> Non
 
 
 def _name_layers(axes: Any, layers: Sequence[Layer]) -> None:
-    """Names right and left of the marks in turn, so that neighbours have room."""
-    named = sorted((each for each in layers if math.isfinite(each.importance)), key=lambda each: each.importance)
+    """Put names alternately right and left of the marks, so that neighbours have room."""
+    named = sorted((layer for layer in layers if math.isfinite(layer.importance)), key=lambda each: each.importance)
     for number, each in enumerate(named):
         offset, side = ((5, 4), "left") if number % 2 else ((-5, 4), "right")
         place = (each.importance, each.steps)

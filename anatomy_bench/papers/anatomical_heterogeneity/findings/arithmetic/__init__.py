@@ -1,7 +1,7 @@
-"""The paper's own arithmetic: everything in its text and tables that can be held against another part of it.
+"""The paper's own arithmetic: everything in its text and tables that can be checked against another part of it.
 
-Each claim recomputes from the published numbers what should agree with an assertion, and
-carries the interval that their rounding leaves open. No model is needed.
+Each claim computes from the published numbers what should agree with an assertion of the paper, with the interval that
+their rounding leaves open. No model is needed.
 """
 
 from anatomy_bench.claim.claim import Finding

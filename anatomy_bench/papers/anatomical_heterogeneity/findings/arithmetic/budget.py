@@ -1,4 +1,4 @@
-"""Table 10, the proposed training budget, and section 5.1's groups against the tables they rest on."""
+"""Table 10, the proposed training budget, and section 5.1's groups against the tables on which they are based."""
 
 from collections import Counter
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""How the claims of the paper's arithmetic are put together."""
+"""Functions that build the claims on the paper's arithmetic."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FINDING_ID = "arithmetic"
 
 @dataclass(frozen=True)
 class Assertion:
-    """What a recomputed value is held against.
+    """What a computed value is compared with.
 
     Attributes:
         criterion: the values for which the paper's assertion holds.
@@ -50,7 +50,7 @@ def claim(
     Args:
         name: the claim's id within the finding.
         statement: what the paper asserts.
-        place: the two places held against one another.
+        place: the two places that are compared.
         assertion: the number asserted, and what counts as agreement with it.
         estimate: computes from the published numbers what should agree.
     """

@@ -33,7 +33,7 @@ def _multipliers_by_role() -> Estimate:
 
 
 def _width() -> int:
-    """Of the model, which the paper does not state: three feed-forward matrices of width² more from ×1 to ×2."""
+    """Width of the model, which the paper does not state: from ×1 to ×2, three feed-forward matrices grow by width²."""
     narrow, wide = (
         next(int(row["parameters"]) for row in _layers() if row["ffn_multiplier"] == multiplier)
         for multiplier in ("1", "2")

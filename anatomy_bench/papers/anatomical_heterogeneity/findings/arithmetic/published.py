@@ -1,4 +1,4 @@
-"""The paper's numbers as its arithmetic reads them: afresh at every call, so that other data give other estimates."""
+"""The paper's numbers for its arithmetic, read at every call, so that other data give other estimates."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -17,7 +17,7 @@ def table(name: str) -> dict[str, Any]:
 
 
 def text(section: str) -> dict[str, Any]:
-    """What a section's running text says, by the section's number."""
+    """The numbers in a section's text, by the section's number."""
     found: dict[str, Any] = published.load()["text"][section]
     return found
 
@@ -28,7 +28,7 @@ def printed(section: str, key: str) -> Printed:
 
 
 def count(section: str, key: str) -> int:
-    """A count of the running text, which no rounding leaves open."""
+    """A count in the text, which is exact."""
     return int(text(section)[key])
 
 
@@ -39,7 +39,7 @@ def numbered(section: str, key: str) -> list[int]:
 
 
 def rows(name: str, key: str) -> list[Row]:
-    """The rows of a table, by what they are rows of."""
+    """The rows of a table, under the name that they have there."""
     found: list[Row] = table(name)[key]
     return found
 
@@ -50,7 +50,7 @@ def layer_count() -> int:
 
 
 def by_layer(name: str) -> dict[int, Row]:
-    """The rows of a table that has one for each layer it treats."""
+    """The rows of a table that has one row per layer, by layer."""
     return {row["layer"]: row for row in rows(name, "layers")}
 
 

@@ -1,4 +1,4 @@
-"""What the arms of the growth experiment say of one another: estimates with intervals over seeds."""
+"""Comparisons of the arms of the growth experiment: estimates with intervals over seeds."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,12 +19,12 @@ Of = Callable[[Trained], float]
 
 
 def seen_loss(run: Trained) -> float:
-    """Final loss on sentences that were trained on, in nats a token."""
+    """Final loss on sentences that were trained on, in nats per token."""
     return run.final.seen_nats
 
 
 def held_out_loss(run: Trained) -> float:
-    """Final loss on sentences that were not, in nats a token."""
+    """Final loss on sentences that were not trained on, in nats per token."""
     return run.final.held_out_nats
 
 
@@ -34,7 +34,7 @@ def seconds(run: Trained) -> float:
 
 
 def coherent(run: Trained, prompts: Sequence[str]) -> int:
-    """Prompts whose completion makes them, word for word, a sentence of the text, and ends there."""
+    """Number of prompts that the completion turns into a sentence of the text, word for word, and ends there."""
     known = set(growth_corpus().sentences)
     return sum(
         ended and f"{prompt} {completion}" in known
@@ -43,7 +43,7 @@ def coherent(run: Trained, prompts: Sequence[str]) -> int:
 
 
 def mean_over_seeds(values: Sequence[float]) -> tuple[float, Interval | None]:
-    """Mean with Student's interval; none for a single seed, nor where no seed differs from another."""
+    """Mean with Student's interval; no interval for a single seed, or if all seeds agree."""
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     if spread == 0:
         return mean, None
@@ -66,17 +66,18 @@ def ratio(numerator: Arm, denominator: Arm, of: Of) -> Estimate:
 def telling_cut_steps(
     estimate: Callable[[GrowthMeasurement], Estimate | NotApplicable],
 ) -> Callable[[GrowthMeasurement], Estimate | NotApplicable]:
-    """The same estimate, whose note says so where a profile cut the steps: little is learnt in a few."""
+    """The same estimate, with a note if the profile cut the steps, and its rate, because little is learnt in a few."""
 
-    def told(measured: GrowthMeasurement) -> Estimate | NotApplicable:
+    def with_note(measured: GrowthMeasurement) -> Estimate | NotApplicable:
         estimated = estimate(measured)
         published, taken = published_steps("growth_100"), measured.config.full_steps
         if taken == published or isinstance(estimated, NotApplicable):
             return estimated
-        note = "; ".join(filter(None, (estimated.note, f"full budget cut from {published} to {taken} steps")))
+        rate = f"learning rate {measured.config.learning_rate:g}"
+        note = "; ".join(filter(None, (estimated.note, rate, f"full budget cut from {published} to {taken} steps")))
         return replace(estimated, note=note)
 
-    return told
+    return with_note
 
 
 def loss_ratio(
@@ -91,7 +92,7 @@ def loss_ratio(
 
 
 def best_rate_ratio(measured: GrowthMeasurement) -> Estimate | NotApplicable:
-    """Uniform's loss over growth's, each at the learning rate where its own mean is lowest."""
+    """Uniform's loss divided by growth's, each at the learning rate where its own mean is lowest."""
     arms = [measured.at_rates(name) for name in ("uniform", "growth")]
     if min(map(len, arms)) < 2:  # noqa: PLR2004 (nothing to choose from)
         return NotApplicable("this profile trains at one learning rate")
@@ -102,9 +103,9 @@ def best_rate_ratio(measured: GrowthMeasurement) -> Estimate | NotApplicable:
 
 
 def operations_saved(measured: GrowthMeasurement) -> Estimate | NotApplicable:
-    """Floating-point operations that growth takes less than uniform training, in percent of the latter.
+    """By how much growth takes fewer floating-point operations than uniform training, in percent of the latter.
 
-    Counted, hence exact. The note has the seconds, which on a shared machine tell of its other users as well.
+    Counted, and therefore exact. The note has the seconds, which also depend on what else the machine does.
     """
 
     def estimate(growth: Arm, uniform: Arm) -> Estimate:
@@ -116,7 +117,7 @@ def operations_saved(measured: GrowthMeasurement) -> Estimate | NotApplicable:
 
 
 def steps_saved(measured: GrowthMeasurement) -> Estimate | NotApplicable:
-    """Steps that growth at half budget takes less than uniform training, in percent; counted, hence exact."""
+    """By how much growth at half budget takes fewer steps than uniform training, in percent; counted, so exact."""
 
     def estimate(half: Arm, uniform: Arm) -> Estimate:
         taken, whole = half.runs[0].steps, uniform.runs[0].steps
@@ -127,13 +128,13 @@ def steps_saved(measured: GrowthMeasurement) -> Estimate | NotApplicable:
 
 
 def parameters(measured: GrowthMeasurement) -> Estimate:
-    """Counted on every trained model, hence exact: the range over all of them."""
+    """Parameters, counted on every trained model and therefore exact: the range over all of them."""
     counts = [run.parameters for arm in measured.arms for run in arm.runs]
     return Estimate(float(counts[0]), Interval(float(min(counts)), float(max(counts))), f"{len(counts)} models")
 
 
 def coherent_percent(measured: GrowthMeasurement) -> Estimate | NotApplicable:
-    """Prompts that growth completes coherently, of all seeds' together; Clopper and Pearson's interval."""
+    """Prompts that growth completes coherently, over all seeds, with Clopper and Pearson's interval."""
     growth = measured.arm("growth")
     if growth is None:
         return NotApplicable("this profile does not train growth")
@@ -146,7 +147,7 @@ def coherent_percent(measured: GrowthMeasurement) -> Estimate | NotApplicable:
 
 
 def artefacts_saved(measured: GrowthMeasurement) -> Estimate | NotApplicable:
-    """Prompts that growth completes coherently beyond those that uniform training does, paired by seed."""
+    """How many more prompts growth completes coherently than uniform training, paired by seed."""
 
     def estimate(growth: Arm, uniform: Arm) -> Estimate:
         prompts = measured.config.setup.prompts

@@ -1,4 +1,4 @@
-"""What claims on manipulation read from its measurement."""
+"""Estimates for the claims on manipulation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ def damage(measured: ManipulationMeasurement, layer_set: str, strategy: str) -> 
 
 def least_damage(measured: ManipulationMeasurement, layer_set: str, strategies: Sequence[str]) -> Estimate:
     """Degradation under the least damaging of some strategies, in percent."""
-    variants = [measured.layer_set(layer_set).variants[each] for each in strategies]
+    variants = [measured.layer_set(layer_set).variants[strategy] for strategy in strategies]
     bootstrap = measured.bootstrap(variants)
     interval = bootstrap.interval_of(lambda nats: float(nats.min()))
     note = ", ".join(
@@ -55,8 +55,8 @@ def least_damage(measured: ManipulationMeasurement, layer_set: str, strategies: 
 
 
 def steepness(measured: ManipulationMeasurement) -> Estimate:
-    """Least fall of ΔNLL from one factor to the next, up to 1 where it is 0; in nats a token."""
-    bootstrap = measured.bootstrap([measured.layer_set("paper").variants[each] for each in RISING_ALPHAS])
+    """The smallest fall of ΔNLL from one factor to the next, up to 1, where ΔNLL is 0; in nats per token."""
+    bootstrap = measured.bootstrap([measured.layer_set("paper").variants[alpha] for alpha in RISING_ALPHAS])
 
     def least_fall(nats: Floats) -> float:
         return float(-np.diff(np.append(nats, 0.0)).max())
@@ -67,15 +67,15 @@ def steepness(measured: ManipulationMeasurement) -> Estimate:
 
 
 def printed_steepness() -> float:
-    """The same of Table 4, which has fewer factors."""
-    printed = [np.log1p(table4()[each] / 100) for each in RISING_ALPHAS if each in table4()]
+    """The same computed from Table 4, which has fewer factors."""
+    printed = [np.log1p(table4()[alpha] / 100) for alpha in RISING_ALPHAS if alpha in table4()]
     return float(-np.diff([*printed, 0.0]).max())
 
 
 def mean_over_draws(
     measured: ManipulationMeasurement, draws: Sequence[Variant], against: Variant | None = None
 ) -> tuple[float, Interval | None]:
-    """Mean ΔNLL of random draws, in nats a token, less that of another variant."""
+    """Mean ΔNLL of random draws minus that of another variant, in nats per token."""
     bootstrap = measured.bootstrap([*draws, *([against] if against else [])])
     contrasts = np.eye(len(draws), len(bootstrap.delta_nll_nats))
     if against:
@@ -95,21 +95,21 @@ def noise_damage(measured: ManipulationMeasurement, layer_set: str) -> Estimate:
 
 
 def noise_over_scaling(measured: ManipulationMeasurement, layer_set: str) -> Estimate:
-    """ΔNLL under such noise less that under scaling by 0.9, in nats a token."""
+    """ΔNLL under such noise minus that under scaling by 0.9, in nats per token."""
     chosen = measured.layer_set(layer_set)
     return Estimate(*mean_over_draws(measured, _noises(chosen), chosen.variants["scale_0.9"]))
 
 
 def random_scaled(measured: ManipulationMeasurement) -> Estimate:
     """Degradation under scaling random interior layers by 0.9, in percent: the geometric mean of the sets."""
-    draws = [each.variants["scale_0.9"] for each in measured.random_sets]
+    draws = [layer_set.variants["scale_0.9"] for layer_set in measured.random_sets]
     mean, interval = mean_over_draws(measured, draws)
     return Estimate(float(percent(mean)), interval_percent(interval), f"{len(draws)} sets")
 
 
 def random_skipped_over_redundant(measured: ManipulationMeasurement) -> Estimate:
-    """ΔNLL of skipping random interior layers less that of the paper's seven interior ones, in nats a token."""
-    draws = [each.variants["skip"] for each in measured.random_sets]
+    """ΔNLL of skipping random interior layers minus that of the paper's seven interior ones, in nats per token."""
+    draws = [layer_set.variants["skip"] for layer_set in measured.random_sets]
     own = measured.layer_set("paper_interior").variants["skip"]
     return Estimate(*mean_over_draws(measured, draws, own), f"{len(draws)} sets")
 
@@ -119,13 +119,13 @@ def on_redundant(
     layer_set: str,
     estimate: Callable[[ManipulationMeasurement, str], Estimate | NotApplicable],
 ) -> Estimate | NotApplicable:
-    """An estimate on the layers that this model's ablation finds redundant, named in its note."""
+    """An estimate on the layers that this model's ablation finds redundant; the note names the layers."""
     try:
         layers = measured.layer_set(layer_set).layers
     except KeyError:
         return NotApplicable("the ablation finds no such layer redundant in this model")
     if len(layers) == measured.subject.layers:
-        return NotApplicable("the ablation finds every layer redundant: none is left to take weights from")
+        return NotApplicable("the ablation finds every layer redundant, so no layer is left to take weights from")
     found = estimate(measured, layer_set)
     if isinstance(found, NotApplicable):
         return found

@@ -187,7 +187,7 @@ FINDING = Finding(
             degradation_at_high_r2,
             unit="%",
             criterion=at_least(CATASTROPHIC_PERCENT),
-            why="a paradox takes a high R² and a failure of the same weights; judged on the reading that predicts best",
+            why="a paradox needs a high R² and a failure of the same weights; judged on the reading that predicts best",
         ),
         _control(
             "errors-compound",
@@ -195,7 +195,7 @@ FINDING = Finding(
             compounding,
             unit="nats/token",
             criterion=above(0),
-            why="errors that compound add up to more than their sum; in nats, where perplexities that multiply add",
+            why="errors that compound cost more than their sum; in nats, so that factors of perplexity add up",
         ),
         _control(
             "any-one-layer",
@@ -203,7 +203,7 @@ FINDING = Finding(
             acceptable_share,
             unit="% of layers",
             criterion=at_least(90),
-            why="the paper names no layer; all but one in ten, below its bound of minor damage",
+            why="the paper names no layer; nine in ten must stay below its bound of minor damage",
         ),
         _control(
             "nine-neighbours",

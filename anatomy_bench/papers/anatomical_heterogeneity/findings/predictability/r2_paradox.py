@@ -1,4 +1,4 @@
-"""What the finding on predictability asks of its measurement: pure functions to estimates."""
+"""Estimates for the claims on predictability."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,7 +24,7 @@ HIGH_R2 = 0.9
 ACCEPTABLE_PERCENT = 30.0
 MANY = 9
 REACH = 3
-"""Neighbouring targets are predicted from nearly the same layers: blocks of three, as for delta correlations."""
+"""Length of bootstrap blocks: neighbouring targets are predicted from nearly the same layers."""
 LEAST_TARGETS = 2 * REACH
 
 _NORMAL_95 = 1.96
@@ -36,9 +36,9 @@ TABLE_2 = {
 
 
 def _over_targets(series: Floats, measured: PredictabilityMeasurement, note: str) -> Estimate | NotApplicable:
-    """Mean of a value that each target layer has, with its interval over target layers."""
+    """Mean of a value over target layers, with its interval over them."""
     if len(series) < LEAST_TARGETS:
-        return NotApplicable(f"{len(series)} layers can be predicted; an interval over them takes {LEAST_TARGETS}")
+        return NotApplicable(f"{len(series)} layers can be predicted; an interval over them needs {LEAST_TARGETS}")
     mean, interval = block_bootstrap_mean(series, REACH, measured.config.resamples, measured.generator("target layers"))
     return Estimate(mean, interval, note)
 
@@ -46,8 +46,8 @@ def _over_targets(series: Floats, measured: PredictabilityMeasurement, note: str
 def _series(
     measured: PredictabilityMeasurement, reading: Reading, of: Callable[[Predictors], Sequence[float]]
 ) -> Floats:
-    """A value of each target layer, mean over components; shape (targets,)."""
-    mean: Floats = np.mean([of(each.readings[reading]) for each in measured.components], axis=0)
+    """A value of each target layer, averaged over components; shape (targets,)."""
+    mean: Floats = np.mean([of(component.readings[reading]) for component in measured.components], axis=0)
     return mean
 
 
@@ -65,12 +65,14 @@ def average_r2(measured: PredictabilityMeasurement, name: str) -> Estimate | Not
 def order_of_components(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
     """Spearman's correlation of average R² with Table 2 over the components; the note has it for other readings."""
     found = [measured.component(name) for name in TABLE_2]
-    components = [each for each in found if each is not None]
+    components = [component for component in found if component is not None]
     if len(components) < len(TABLE_2):
         return NotApplicable(f"the model has {len(components)} of the {len(TABLE_2)} components of Table 2")
     published = np.array([mean for mean, _ in TABLE_2.values()])
     ranked = {
-        reading: rank_correlation(published, np.array([each.readings[reading].ridge.mean_r2 for each in components]))
+        reading: rank_correlation(
+            published, np.array([component.readings[reading].ridge.mean_r2 for component in components])
+        )
         for reading in READINGS
     }
     others = ", ".join(f"{reading.replace('_', ' ')} {ranked[reading][0]:+.2f}" for reading in READINGS[1:])
@@ -78,7 +80,7 @@ def order_of_components(measured: PredictabilityMeasurement) -> Estimate | NotAp
 
 
 def least_best_r2(measured: PredictabilityMeasurement) -> Estimate:
-    """Best R² of the component where that is least, with its interval over the sampled parameters."""
+    """The lowest best R² of any component, with its interval over the sampled parameters."""
     component = min(measured.components, key=lambda each: each.readings[DEFAULT_READING].ridge.best_r2)
     scores = component.readings[DEFAULT_READING].ridge
     best = int(np.argmax(scores.r2))
@@ -89,14 +91,14 @@ def least_best_r2(measured: PredictabilityMeasurement) -> Estimate:
 
 
 def excess(measured: PredictabilityMeasurement, null: str) -> Estimate | NotApplicable:
-    """R² of the ridge less that of a predictor that knows less, mean over components and target layers."""
+    """R² of the ridge minus that of a predictor that knows less, averaged over components and target layers."""
     ridge = _series(measured, DEFAULT_READING, lambda each: each.ridge.r2)
     other = _series(measured, DEFAULT_READING, lambda each: getattr(each, null).r2)
     return _over_targets(ridge - other, measured, f"{ridge.mean():+.3f} against {other.mean():+.3f}")
 
 
 def sorted_excess(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
-    """R² on sorted weights of the ridge less that of the mean of earlier layers, over components and targets."""
+    """R² on sorted weights: the ridge minus the mean of earlier layers, averaged over components and targets."""
     ridge = _series(measured, "sorted", lambda each: each.ridge.r2)
     mean = _series(measured, "sorted", lambda each: each.mean_of_earlier.r2)
     independent = _series(measured, "sorted", lambda each: each.independent.r2).mean()
@@ -105,18 +107,18 @@ def sorted_excess(measured: PredictabilityMeasurement) -> Estimate | NotApplicab
 
 
 def lost_by_place(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
-    """R² on sorted weights less that on weights in place, mean over components and target layers."""
+    """R² on sorted weights minus that on weights in place, averaged over components and target layers."""
     ordered = _series(measured, "sorted", lambda each: each.ridge.r2)
     in_place = _series(measured, DEFAULT_READING, lambda each: each.ridge.r2)
     return _over_targets(ordered - in_place, measured, f"sorted {ordered.mean():+.3f}, in place {in_place.mean():+.3f}")
 
 
 def _replaced(measured: PredictabilityMeasurement, reading: Reading, count: int) -> Replacement | NotApplicable:
-    """So many layers replaced at once, by the config's first choice."""
+    """The replacement of that many layers at once, by the config's first choice."""
     choice = measured.config.choices[0]
-    for each in measured.replaced(reading, choice):
-        if len(each.layers) == count:
-            return each
+    for replacement in measured.replaced(reading, choice):
+        if len(replacement.layers) == count:
+            return replacement
     return NotApplicable(f"{len(measured.targets)} layers can be predicted; this replaces {count}")
 
 
@@ -125,7 +127,7 @@ def _layers(replacement: Replacement) -> str:
 
 
 def degradation(measured: PredictabilityMeasurement, count: int) -> Estimate | NotApplicable:
-    """Degradation with so many layers predicted in the default reading, in percent."""
+    """Degradation with that many layers predicted in the default reading, in percent."""
     found = _replaced(measured, DEFAULT_READING, count)
     if isinstance(found, NotApplicable):
         return found
@@ -137,7 +139,7 @@ def degradation(measured: PredictabilityMeasurement, count: int) -> Estimate | N
 def degradation_at_high_r2(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
     """Degradation with nine layers predicted in the reading whose weights put back have the highest R², in percent."""
     found = [_replaced(measured, reading, MANY) for reading in READINGS]
-    replaced = [each for each in found if isinstance(each, Replacement)]
+    replaced = [replacement for replacement in found if isinstance(replacement, Replacement)]
     if not replaced:
         return found[0] if isinstance(found[0], NotApplicable) else NotApplicable("nothing was replaced")
     best = max(replaced, key=lambda each: each.mean_r2)
@@ -158,7 +160,7 @@ def acceptable_share(measured: PredictabilityMeasurement) -> Estimate:
     def share(nats: Floats) -> float:
         return float(100 * np.mean(nats < limit))
 
-    damages = [each.variant.degradation_percent for each in singles]
+    damages = [single.variant.degradation_percent for single in singles]
     worst, mildest = singles[int(np.argmax(damages))], singles[int(np.argmin(damages))]
     note = (
         f"from {_layers(mildest)} {min(damages):+,.1f} % to {_layers(worst)} {max(damages):+,.1f} %, of {len(singles)}"
@@ -167,11 +169,15 @@ def acceptable_share(measured: PredictabilityMeasurement) -> Estimate:
 
 
 def compounding(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
-    """Damage of nine replaced layers together less the sum of each one's alone, in nats a token."""
+    """Damage of nine replaced layers together minus the sum of each one's alone, in nats per token."""
     together = _replaced(measured, DEFAULT_READING, MANY)
     if isinstance(together, NotApplicable):
         return together
-    alone = [each for each in measured.replaced(DEFAULT_READING, "single") if set(each.layers) <= set(together.layers)]
+    alone = [
+        replacement
+        for replacement in measured.replaced(DEFAULT_READING, "single")
+        if set(replacement.layers) <= set(together.layers)
+    ]
     bootstrap = measured.bootstrap([together, *alone])
 
     def beyond(nats: Floats) -> float:
@@ -184,7 +190,9 @@ def compounding(measured: PredictabilityMeasurement) -> Estimate | NotApplicable
 
 def neighbours_degradation(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
     """Degradation with nine neighbouring layers predicted in the default reading, in percent."""
-    found = [each for each in measured.replaced(DEFAULT_READING, "together") if len(each.layers) == MANY]
+    found = [
+        replacement for replacement in measured.replaced(DEFAULT_READING, "together") if len(replacement.layers) == MANY
+    ]
     if not found:
         return NotApplicable(f"{len(measured.targets)} layers can be predicted; this replaces {MANY}")
     (bootstrap,) = measured.bootstrap(found).intervals()

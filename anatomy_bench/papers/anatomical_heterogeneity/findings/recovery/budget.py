@@ -9,17 +9,17 @@ from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.statistics import Floats, percentile_interval
 
 TIGHTEST = 1.1
-"""The multiple of the baseline whose crossing tells most layers of Table 5 apart."""
+"""The multiple of the baseline whose crossing distinguishes most layers of Table 5."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one layer is trained for.
+    """How long one layer is trained.
 
     Attributes:
         layer: its number.
-        ratio: of the step limit, from 0 to 1.
-        interval95: over sentences and noises; `None` where they are too few.
+        ratio: share of the step limit, from 0 to 1.
+        interval95: over sentences and noises; `None` if there are too few.
     """
 
     layer: int
@@ -29,12 +29,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Budget:
-    """What all layers that were tested are trained for.
+    """How long all tested layers are trained.
 
     Attributes:
         shares: in order of the layers.
-        saved_percent: of the training that gives every layer all steps.
-        interval95: of it; `None` where sentences are too few.
+        saved_percent: share of training that is saved compared with all steps for every layer.
+        interval95: of `saved_percent`; `None` if there are too few sentences.
     """
 
     shares: tuple[Share, ...]
@@ -45,8 +45,9 @@ class Budget:
 def recovery_budget(measured: RecoveryMeasurement) -> Budget:
     """Table 10 for any model.
 
-    A layer's share is the steps that it took to 1.1 times the baseline over the paper's limit, and 1 if it did not get
-    there. After fewer steps than the limit such a layer's share lies anywhere between, and so does what is saved.
+    A layer's share is the number of steps to 1.1 times the baseline, divided by the paper's limit; it is 1 if the layer
+    did not get there. If fewer steps than the limit were trained, such a layer's share may be anything between these,
+    and what is saved is as uncertain.
     """
     limit, trained = measured.config.step_limit, measured.config.steps
     layers = measured.layers()
@@ -70,7 +71,7 @@ def recovery_budget(measured: RecoveryMeasurement) -> Budget:
 
 
 def tells_spread(measured: RecoveryMeasurement) -> bool:
-    """Whether there are sentences enough for an interval."""
+    """Whether there are enough sentences for an interval."""
     final = [measured.recoveries[0].sentence_nll_nats[-1]]
     return measured.bootstrap(final).intervals()[0] is not None
 

@@ -1,4 +1,4 @@
-"""What the claims on recovery estimate: damage of noise, recovery from it, and its relation to importance."""
+"""Estimates for the claims on recovery: damage by noise, recovery from it, and its relation to importance."""
 
 from collections.abc import Sequence
 
@@ -40,23 +40,23 @@ def noise_damage(measured: PerturbationMeasurement, layer: int) -> Estimate:
         for name, noises in readings.items()
         if name != "matrix"
     ]
-    better = sum(each.degradation_percent < 0 for each in draws)
+    better = sum(draw.degradation_percent < 0 for draw in draws)
     note = ", ".join([f"better under {better} of {len(draws)} noises", *others])
     return Estimate(float(percent(mean)), interval_percent(interval), note)
 
 
 def trained_damage(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """Degradation after noise and all training of a layer, in percent; after fewer steps than the paper, open below."""
-    final = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
+    """Degradation after noise and all training of a layer, in percent; open below if steps were cut."""
+    final = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
     bounds = _open_below(measured, interval_percent(interval), -100.0)
     return Estimate(float(percent(mean)), bounds, _after(measured, note))
 
 
 def noised_over_intact_training(measured: RecoveryMeasurement, layer: int) -> Estimate | NotApplicable:
-    """ΔNLL of a layer noised and trained, less that of the same layer trained without noise; in nats a token."""
-    noised = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
-    intact = [each.sentence_nll_nats[-1] for each in measured.of(layer, noised=False)]
+    """ΔNLL of a layer noised and trained, minus that of the same layer trained without noise; in nats per token."""
+    noised = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
+    intact = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer, noised=False)]
     if not intact:
         return NotApplicable("this profile does not train layers without noise")
     contrasts = np.hstack([np.eye(len(noised)), -np.eye(len(intact))])
@@ -65,20 +65,20 @@ def noised_over_intact_training(measured: RecoveryMeasurement, layer: int) -> Es
 
 
 def unrecovered(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """Perplexity after all training over the baseline's.
+    """Perplexity after all training divided by the baseline's.
 
-    After fewer steps than the paper's, the interval is open below: more training might bring it down to anything.
+    If fewer steps than the paper's were trained, the interval is open below: more training might lower it further.
     """
-    final = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
+    final = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
     ratios = Interval(float(np.exp(interval.low)), float(np.exp(interval.high))) if interval else None
     return Estimate(float(np.exp(mean)), _open_below(measured, ratios, 0.0), _after(measured, note))
 
 
 def training_effect(measured: RecoveryMeasurement, layer: int) -> Estimate:
-    """Change of perplexity from noise to the end of training, in percent; open below after fewer steps."""
-    ends = [each.sentence_nll_nats[-1] for each in measured.of(layer)]
-    starts = [each.sentence_nll_nats[0] for each in measured.of(layer)]
+    """Change of perplexity from noise to the end of training, in percent; open below if steps were cut."""
+    ends = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
+    starts = [recovery.sentence_nll_nats[0] for recovery in measured.of(layer)]
     contrasts = np.hstack([np.eye(len(ends)), -np.eye(len(starts))])
     mean, interval, note = mean_contrast_or_one(measured.bootstrap([*ends, *starts]), contrasts)
     bounds = _open_below(measured, interval_percent(interval), -100.0)
@@ -97,7 +97,7 @@ def _after(measured: RecoveryMeasurement, note: str) -> str:
 
 
 def slowest(measured: RecoveryMeasurement, layers: Sequence[int]) -> Estimate:
-    """Steps to 1.1 times the baseline of the slower of some layers, mean over noises; never is one step too many."""
+    """Steps to 1.1 times the baseline of the slowest of some layers, over noises; one more than trained if never."""
     steps = {layer: measured.steps_below(layer, TIGHTEST) for layer in layers}
     resampled = np.max([measured.resampled_steps(layer, TIGHTEST) for layer in layers], axis=0)
     note = ", ".join(f"L{layer} {each:g}" for layer, each in steps.items())
@@ -112,7 +112,7 @@ def _series(
     layers = recovery.layers(text)
     importance = [ablation.layer(layer).variant(variant).degradation_percent for layer in layers]
     steps = [recovery.steps_below(layer, TIGHTEST, text) for layer in layers]
-    noised = [np.mean([np.log(each.perplexity[0]) for each in recovery.of(layer, text)]) for layer in layers]
+    noised = [np.mean([np.log(one.perplexity[0]) for one in recovery.of(layer, text)]) for layer in layers]
     return np.array(importance), np.array(steps), np.array(noised)
 
 
@@ -120,7 +120,7 @@ def slowness_with_importance(
     recovery: RecoveryMeasurement, ablation: AblationMeasurement, variant: str = "neighbour_average",
     text: Text = "recovery",
 ) -> Estimate | NotApplicable:  # fmt: skip
-    """Spearman's correlation of importance with steps to recover; layers that never did rank last, all alike."""
+    """Spearman's correlation of importance with steps to recover; layers that never recovered share the last rank."""
     if not recovery.layers(text):
         return NotApplicable("this profile does not train on the scored sentences")
     importance, steps, _ = _series(recovery, ablation, variant, text)
@@ -135,23 +135,23 @@ def slowness_with_importance(
 
 
 def _is_cut_short(recovery: RecoveryMeasurement, steps: Floats) -> bool:
-    """Whether more training, up to the paper's, could still tell layers apart that have not recovered."""
+    """Whether training up to the paper's limit could still distinguish layers that have not recovered."""
     return recovery.config.steps < recovery.config.step_limit and int((steps > recovery.config.steps).sum()) > 1
 
 
 def _whatever_the_order_of_the_last(importance: Floats, steps: Floats, never: int) -> Interval | None:
-    """From the least to the greatest correlation that the layers which have not recovered yet could still bring."""
+    """The least and the greatest correlation that are possible, however the remaining layers recover."""
     last = steps >= never
     order = importance.argsort().argsort().astype(np.float64)
     found = [rank_correlation(importance, np.where(last, never + sign * order / len(order), steps)) for sign in (-1, 1)]
     intervals = [interval for _, interval in found if interval is not None]
     if len(intervals) < len(found):
         return None
-    return Interval(min(each.low for each in intervals), max(each.high for each in intervals))
+    return Interval(min(interval.low for interval in intervals), max(interval.high for interval in intervals))
 
 
 def slowness_beyond_start(recovery: RecoveryMeasurement, ablation: AblationMeasurement) -> Estimate | NotApplicable:
-    """The same with the ranks of noised perplexity held fixed."""
+    """The same correlation with the ranks of noised perplexity held fixed."""
     importance, steps, noised = _series(recovery, ablation, "neighbour_average")
     if len(steps) < LEAST_LAYERS:
         return NotApplicable(f"{len(steps)} layers have no rank correlation worth the name")
@@ -169,7 +169,7 @@ def _ranked_note(recovery: RecoveryMeasurement, steps: Floats) -> str:
 
 
 def budget_saving(measured: RecoveryMeasurement) -> Estimate | NotApplicable:
-    """Share of training that recovery speed saves, in percent; training that nothing needs is not saved."""
+    """Share of training that a budget by recovery speed saves, in percent; not applicable if no layer needs any."""
     budget = recovery_budget(measured)
     if not any(share.ratio for share in budget.shares):
         return UNHURT

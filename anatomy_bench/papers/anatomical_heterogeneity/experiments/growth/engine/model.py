@@ -4,6 +4,7 @@ Rotary positions, RMSNorm, a gated feed-forward block and tied embeddings, as in
 has no Llama whose layers differ in width. With equal widths the two compute the same (`tests/test_growth_model.py`).
 """
 
+import math
 from collections.abc import Collection
 
 import torch
@@ -114,6 +115,14 @@ def _rotated(heads: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     cosines, sines = rotation
     first, second = heads.chunk(2, dim=-1)
     return heads * cosines + torch.cat([-second, first], dim=-1) * sines
+
+
+@torch.no_grad()
+def round_otherwise(model: GrowthModel, generator: torch.Generator) -> None:
+    """Move every weight, in place, to the next greater or the next smaller number of its precision, at random."""
+    for parameter in model.parameters():
+        up = torch.randint(2, parameter.shape, generator=generator, dtype=torch.bool).to(parameter.device)
+        parameter.copy_(torch.nextafter(parameter, torch.where(up, math.inf, -math.inf)))
 
 
 @torch.no_grad()

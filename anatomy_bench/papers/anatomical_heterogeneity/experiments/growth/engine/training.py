@@ -9,7 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from anatomy_bench.base.progress import Advance
-from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import GrowthModel, clone_layer
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.model import (
+    GrowthModel,
+    clone_layer,
+    round_otherwise,
+)
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.schedule import (
     GIGA,
     Phase,
@@ -39,6 +43,8 @@ def train(training: Training, sentences: Sequence[str], device: torch.device, ad
     setup = training.setup
     text = GrowthText(sentences, setup, training.seed)
     model = GrowthModel(setup.architecture, torch_generator(training.seed, "growth weights")).to(device)
+    if training.rounding_seed is not None:
+        round_otherwise(model, torch_generator(training.rounding_seed, "growth rounding"))
     assert len(text.vocabulary.words) == setup.architecture.vocabulary
     assert model.parameter_count == setup.architecture.parameters
     validations, seconds = _train(model, training, text, device, advance)

@@ -1,10 +1,9 @@
 """Train copies of many layers at once, each alone in a model that is otherwise intact.
 
-A step computes the clean streams of its sentences once. At layer l a row of sentences is
-born from the clean stream through the trainable copy of l; all rows then pass each later
-layer, which is frozen, in one call. Copies share no parameter and no row, so the gradient
-of the summed losses is each copy's own. The scored sentences are walked likewise after
-every step, from clean streams that are computed once for all steps.
+A step computes the clean streams of its sentences once. At layer l, the trainable copy of l turns the clean stream into
+a new row of sentences. All rows then pass each later layer, which is frozen, in one call. Copies share no parameter and
+no row, so the gradient of the summed losses is each copy's own. After every step the scored sentences pass the layers
+in the same way, from clean streams that are computed once for all steps.
 
 The model's own weights are never written.
 """
@@ -28,7 +27,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise im
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.curves import Optimiser, TrainedLayer
 
 Sentences = Sequence[Sequence[int]]
-"""Token ids, at least two to a sentence."""
+"""Token ids of each sentence, at least two."""
 
 
 def recover(
@@ -46,9 +45,9 @@ def recover(
         stack: the model's layers.
         batches: the sentences of each step.
         scored: sentences to score.
-        starts: a layer each, and its noise.
+        starts: the layers, each with its noise.
         optimiser: of each layer's parameters.
-        progress: where to tell how far the work is.
+        progress: where to report progress.
     """
     copies = [_Copy(stack, start, optimiser) for start in sorted(starts, key=lambda start: start.layer)]
     layers = {copy.layer for copy in copies}
@@ -70,7 +69,7 @@ def recover(
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Let no parameter of the model ask for a gradient; afterwards each asks as it did before."""
+    """Turn gradients off for all parameters of the model; afterwards restore each as it was."""
     asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in asking:
@@ -82,10 +81,10 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 
 class _Copy:
-    """The trainable copy of a layer, and what is known of it so far.
+    """The trainable copy of a layer, with its results so far.
 
-    Its weights are float32 whatever the model computes in: an update of a ten-thousandth
-    is lost in a weight of half precision.
+    Its weights are float32 even if the model computes in a lower precision: an update of a ten-thousandth would be lost
+    in a weight of half precision.
     """
 
     def __init__(self, stack: LayerStack, start: GaussianNoise, optimiser: Optimiser) -> None:
@@ -104,18 +103,18 @@ class _Copy:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """In the model's precision."""
+        """The weights in the model's precision."""
         return {name: tensor.to(self._dtypes[name]) for name, tensor in self._weights.items()}
 
     def update(self) -> None:
-        """One step down the gradients, which are then forgotten."""
+        """Make one step of the optimiser and clear the gradients."""
         nn.utils.clip_grad_norm_(self._weights.values(), self._clipped_to)
         self._adamw.step()
         self._adamw.zero_grad()
 
 
 def clean_inputs(stack: LayerStack, padded: Padded, layers: set[int]) -> dict[int, Tensor]:
-    """What some layers of the intact model are given, shape (sentences, tokens, width) each."""
+    """The input of some layers of the intact model, each of shape (sentences, tokens, width)."""
     inputs: dict[int, Tensor] = {}
 
     def observed(index: int, forward: Forward) -> Forward:
@@ -132,7 +131,7 @@ def clean_inputs(stack: LayerStack, padded: Padded, layers: set[int]) -> dict[in
 
 
 class _Walk:
-    """One forward pass of the model whose rows are born in the copies' layers."""
+    """One forward pass of the model in which new rows begin at the copies' layers."""
 
     def __init__(self, stack: LayerStack, padded: Padded, clean: Mapping[int, Tensor], copies: Sequence[_Copy]) -> None:
         self._stack = stack
@@ -153,7 +152,7 @@ class _Walk:
         born = [copy for copy in self._copies if copy.layer == index]
 
         def walked(*args: Any, **kwargs: Any) -> Any:
-            if self._inside_layer:  # functional_call comes back to the layer through its own forward
+            if self._inside_layer:  # functional_call reaches the layer through its replaced forward
                 return forward(*args, **kwargs)
             if not self._alive and not born:
                 return self._stack.pass_by(*args, **kwargs)
@@ -166,7 +165,7 @@ class _Walk:
         return walked
 
     def _shared(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-        """All rows that were born before, through the frozen layer, as many in a call as it is best at."""
+        """Pass all rows that began earlier through the frozen layer, as many in a call as run fastest."""
         rows = self._padded.input_ids.shape[0]
         copies_per_call = max(1, TOKENS_PER_CALL[self._stack.device.type] // self._padded.input_ids.numel())
         outputs: list[Tensor] = []
@@ -187,10 +186,10 @@ class _Walk:
 
 
 def _train(stack: LayerStack, padded: Padded, clean: Mapping[int, Tensor], copies: Sequence[_Copy]) -> None:
-    """One step of each copy."""
+    """Train each copy for one step."""
     with torch.enable_grad():
         hidden = _Walk(stack, padded, clean, copies).run()
-        # The head's part of the gradient is made a chunk of logits at a time, the layers' part then at once.
+        # The head's part of the gradient is computed for a chunk of logits at a time, then that of the layers at once.
         given = hidden.detach().requires_grad_()
         count = given.shape[1]
         targets = padded.targets.repeat(len(copies))
@@ -207,12 +206,12 @@ def _train(stack: LayerStack, padded: Padded, clean: Mapping[int, Tensor], copie
 
 @dataclass(frozen=True)
 class _ScoredBatch:
-    """Scored sentences of like length.
+    """A batch of scored sentences of similar length.
 
     Attributes:
-        indices: their places among all.
-        padded: beside each other.
-        clean: what the trained layers are given.
+        indices: of the sentences among all.
+        padded: the sentences beside each other.
+        clean: the input of the trained layers in the intact model.
     """
 
     indices: Sequence[int]
@@ -221,7 +220,7 @@ class _ScoredBatch:
 
 
 class _Scoring:
-    """The scored sentences, whose clean streams never change."""
+    """The scored sentences in batches; their clean streams never change."""
 
     def __init__(self, stack: LayerStack, sentences: Sentences, layers: set[int]) -> None:
         self._stack = stack
@@ -229,11 +228,11 @@ class _Scoring:
         self._batches: list[_ScoredBatch] = []
         bound = TOKENS_PER_TRAINING_WALK // len(layers)
         for indices in batches_of_like_length(sentences, bound, WALK_PRICE_TOKENS[stack.device.type]):
-            padded = pad([sentences[each] for each in indices], stack.device)
+            padded = pad([sentences[index] for index in indices], stack.device)
             self._batches.append(_ScoredBatch(indices, padded, clean_inputs(stack, padded, layers)))
 
     def note(self, copies: Sequence[_Copy]) -> None:
-        """Score every sentence under every copy as it now is."""
+        """Score every sentence under the present state of every copy."""
         scores = torch.zeros(len(copies), self._sentences, dtype=torch.float64)
         with torch.no_grad():
             for batch in self._batches:
@@ -251,6 +250,6 @@ class _Scoring:
 
 
 def _groups(copies: Sequence[_Copy], padded: Padded) -> list[Sequence[_Copy]]:
-    """So many copies at a time that their rows stay within the bound; in the order of their layers."""
+    """Groups of copies, in the order of their layers, whose rows together stay within the bound."""
     size = max(1, TOKENS_PER_TRAINING_WALK // padded.input_ids.numel())
     return [copies[start : start + size] for start in range(0, len(copies), size)]

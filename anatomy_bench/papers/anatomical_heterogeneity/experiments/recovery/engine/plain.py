@@ -1,4 +1,4 @@
-"""The plain reference of `recovery.py`: one layer, one sentence, one whole forward pass at a time."""
+"""The plain reference of `batched.py`: one layer, one sentence, one whole forward pass at a time."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def recover_plainly(
     *,
     progress: Progress | None = None,
 ) -> dict[GaussianNoise, TrainedLayer]:
-    """What `engine.recovery.recover` returns, for models whose layers cannot be walked with copies.
+    """The same result as `batched.recover`, for models whose layers cannot take copies in one call.
 
     The layer is trained in place and in the model's own precision, and restored to the bit.
     """
@@ -54,7 +54,7 @@ def _recover_one(
 
 @contextmanager
 def asking(parameters: Sequence[Tensor]) -> Iterator[None]:
-    """Let these parameters alone ask for gradients, and leave none behind."""
+    """Turn gradients on for these parameters only, and leave no gradient behind."""
     try:
         for parameter in parameters:
             parameter.requires_grad_(True)
@@ -70,7 +70,7 @@ def _scores(stack: LayerStack, sentences: Sentences) -> tuple[float, ...]:
 
 
 def _descend(stack: LayerStack, batch: Sentences) -> float:
-    """Add up the gradients of a batch's mean loss, which is returned."""
+    """Add up the gradients of a batch's mean loss; return that loss."""
     targets = sum(len(sentence) - 1 for sentence in batch)
     total = 0.0
     for sentence in batch:

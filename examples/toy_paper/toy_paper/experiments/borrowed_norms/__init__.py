@@ -1,0 +1,1 @@
+"""Every layer with the norms of the layer before it, and with its matrices."""

@@ -1,0 +1,1 @@
+"""The findings of the paper: a module each."""
