@@ -106,7 +106,7 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
         UsageError: no such file, malformed, or naming a claim or a verdict that does not exist.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         words = {
             _table_name(name): {claim: VerdictWord(word) for claim, word in table.items()}
             for name, table in content["verdicts"].items()
@@ -217,7 +217,7 @@ def _document(path: Path, judged: JudgedObject) -> Any:
     """The file as it stands if it is about the same thing, else a new one."""
     if path.is_file():
         try:
-            document = tomlkit.parse(path.read_text(encoding="utf-8"))
+            document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
         except ValueError:
             document = tomlkit.document()
         if document.get("digest") == judged.digest and "verdicts" in document:

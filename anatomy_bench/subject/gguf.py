@@ -14,6 +14,7 @@ from filelock import FileLock
 from anatomy_bench.base.atomic import folder_atomically
 from anatomy_bench.base.errors import UnfitModelError, UsageError
 from anatomy_bench.base.locations import cache_folder
+from anatomy_bench.subject.gguf_metadata import check_honoured
 
 
 def converted(gguf_file: Path) -> Path:
@@ -58,6 +59,7 @@ def _convert(gguf_file: Path, folder: Path) -> None:
         raise UnfitModelError(f"cannot read {gguf_file} as a language model: {_first_line(error)}") from error
     if info["missing_keys"] or info["mismatched_keys"]:
         raise UnfitModelError(f"{gguf_file} lacks weights: {', '.join(sorted(map(str, info['missing_keys'])))[:200]}")
+    check_honoured(gguf_file, model)
     # The weights are plain float32 now; the quantiser's mark in the config would prevent saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):

@@ -223,7 +223,12 @@ class Predictability:
         )
 
     def units(self, setting: Setting, config: PredictabilityConfig) -> Sequence[RegressionUnit | Intervention]:
-        """The regressions of each component, the baseline, and each set of replaced layers."""
+        """The regressions of each component, the baseline, and each set of replaced layers.
+
+        Raises:
+            InapplicableError: layers are of several kinds, which cannot be predicted from each other.
+        """
+        setting.subject.require_one_kind(self.name)
         regressions = [
             RegressionUnit(name, config.sampled_parameters, config.alpha, config.null_draws, setting.seed)
             for name in setting.subject.components
