@@ -27,6 +27,7 @@ _OUTCOME_PROPERTY = "anatomy_bench_outcome"
 _EXIT_PROPERTY = "anatomy_bench_exit"
 _SUBJECT_PROPERTY = "anatomy_bench_subject"
 _BEGAN = "anatomy_bench_began"
+_INTERRUPTED = 130
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -136,6 +137,7 @@ class _ClaimSession:
         self._outcomes: dict[str, Outcome] = {}
         self._subject = ""
         self._exit_code = 0
+        self._has_claims = False
 
     @property
     def judging(self) -> Judging:
@@ -199,6 +201,7 @@ class _ClaimSession:
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Load the subject before the first test, so that one it cannot run on ends the session in one line."""
         claims = [item for item in items if item.get_closest_marker("finding")]
+        self._has_claims = bool(claims)
         if not claims or config.option.collectonly or self._is_worker:
             return []
         from anatomy_bench.base.errors import AnatomyError
@@ -230,6 +233,11 @@ class _ClaimSession:
             self._verdicts[verdict.claim] = verdict
             self._outcomes[verdict.claim] = Outcome(properties[_OUTCOME_PROPERTY])
             self._subject = str(properties.get(_SUBJECT_PROPERTY, "")) or self._subject
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """A session of claims that was interrupted ends as the command line does."""
+        if excinfo.errisinstance(KeyboardInterrupt) and (self._has_claims or self._verdicts):
+            self._exit_code = _INTERRUPTED
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
@@ -303,3 +311,11 @@ class _CaptureAwareProgress:
                     yield advance
 
         return shown()
+
+    def note(self, line: str) -> None:
+        """A line on the real standard error."""
+        from anatomy_bench.base.progress import say
+
+        capture: Any = self._config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            say(line)

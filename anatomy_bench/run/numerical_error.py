@@ -13,12 +13,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError, estimate_of
+from anatomy_bench.engine.cost import WORKSPACE_BYTES
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
+from anatomy_bench.values.statistics import bootstrap_bytes
 
 NOISE_FLOOR = Need("noise_floor")
 """Measured on the run's own text; the error is relative, so it is used for other texts as well."""
@@ -26,6 +28,10 @@ NOISE_FLOOR = Need("noise_floor")
 COPIES = 16
 RESAMPLES = 100
 """Resamples for the copies' intervals, the same for all copies, so that only rounding moves the ends."""
+
+
+_SCORE_BYTES = 32
+"""Of a number in a tuple: a Python float, and where it is."""
 
 
 @runtime_checkable
@@ -78,6 +84,15 @@ class Assembled:
 def rests_on_noise_floor(need: Need) -> bool:
     """Whether the numerical error of that measurement, if it has any, is that of scores."""
     return not isinstance(get_experiment(need.experiment), Amplifying)
+
+
+def statistics_bytes(task: Task) -> int:
+    """Memory of what is drawn from a task's scores: its intervals, and the copies that rounding is judged by."""
+    resamples, corpus = getattr(task.config, "resamples", 0), task.setting.corpus
+    if not resamples or corpus is None:
+        return 0
+    kept = _SCORE_BYTES * (COPIES + 3) * len(task.units) * corpus.sentences
+    return WORKSPACE_BYTES + kept + bootstrap_bytes(resamples, corpus.sentences, len(task.units))
 
 
 def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:

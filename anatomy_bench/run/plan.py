@@ -17,12 +17,14 @@ class Planned:
         jobs: number of jobs in it.
         missing: costs of the jobs that are not stored.
         is_whole: whether these are all jobs. If not, the others depend on a measurement that does not exist yet.
+        statistics_bytes: of what is drawn from its scores, once all jobs are done.
     """
 
     need: Need
     jobs: int
     missing: tuple[Cost, ...]
     is_whole: bool
+    statistics_bytes: int = 0
 
     @property
     def is_stored(self) -> bool:
@@ -37,7 +39,8 @@ class Planned:
     @property
     def bytes(self) -> int:
         """Memory at the peak, beyond the model's weights."""
-        return max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
+        jobs = max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
+        return max(jobs, self.statistics_bytes)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,14 @@ from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasureme
 from anatomy_bench.experiments.scored import score_together
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.jobs import SubjectSource, do_job
-from anatomy_bench.run.numerical_error import COPIES, NOISE_FLOOR, Assembled, disturbed, numerical_error
+from anatomy_bench.run.numerical_error import (
+    COPIES,
+    NOISE_FLOOR,
+    Assembled,
+    disturbed,
+    numerical_error,
+    statistics_bytes,
+)
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.plan import Plan, Planned
 from anatomy_bench.run.provenance import provenance
@@ -157,7 +164,7 @@ class Run:
             missing = tuple(
                 task.experiment.cost(job, self.subject.size, text) for job in task.jobs if job not in stored
             )
-            planned[need] = Planned(need, len(task.jobs), missing, is_whole)
+            planned[need] = Planned(need, len(task.jobs), missing, is_whole, statistics_bytes(task))
         return planned[need]
 
     def _flops_per_second(self) -> float:
@@ -217,13 +224,27 @@ class Run:
         done = self._stored(task, task.jobs)
         for waits in (False, True):
             for number, job in enumerate(task.jobs, 1):
-                if job in done:
-                    continue
-                with self._store.claimed(task.key(job), wait=waits) as is_ours:
-                    if is_ours:
-                        done |= self._stored(task, [job]) or {job: self._do(task, job, number)}
+                if job not in done:
+                    done |= self._taken(task, job, number, waits=waits)
         results = {unit: each for job in task.jobs for unit, each in zip(job, done[job], strict=True)}
         return {unit: results[unit] for unit in task.units}
+
+    def _taken(self, task: Task, job: Job, number: int, *, waits: bool) -> dict[Job, tuple[Finished, ...]]:
+        """A job done by this process or another; nothing if another is at it and this one does not wait.
+
+        Whoever waits looks into the store again and again: the other may be at what is stored already.
+        """
+        says = waits
+        while True:
+            with self._store.claimed(task.key(job), wait=waits) as is_ours:
+                found = self._stored(task, [job])
+                if found or is_ours:
+                    return found or {job: self._do(task, job, number)}
+            if not waits:
+                return {}
+            if says:
+                self._progress.note(self._store.waiting_for(task.key(job)))
+                says = False
 
     def _do(self, task: Task, job: Job, number: int) -> tuple[Finished, ...]:
         place = f"{task.need.name}, part {number} of {len(task.jobs)}" if len(task.jobs) > 1 else task.need.name

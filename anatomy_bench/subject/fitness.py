@@ -113,16 +113,6 @@ def _check_weights(subject: Subject) -> None:
             raise UnfitModelError(f"{subject.name} has NaN or infinite weights in {name}")
 
 
-def _check_vocabulary(subject: Subject, sentences: Sequence[Sequence[int]]) -> None:
-    rows = subject.model.get_input_embeddings().weight.shape[0]
-    largest = max(max(sentence) for sentence in sentences)
-    if largest >= rows:
-        raise UnfitModelError(
-            f"the tokenizer of {subject.name} gives token {largest}, the model has {rows} embeddings; "
-            "the tokenizer belongs to another model"
-        )
-
-
 def _check_causality(subject: Subject, sentence: Sequence[int]) -> None:
     """Change the last token and check that earlier logits do not move."""
     other = (sentence[-1] + 1) % subject.model.get_input_embeddings().weight.shape[0]

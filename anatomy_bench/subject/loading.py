@@ -13,6 +13,7 @@ import torch
 
 from anatomy_bench.base.errors import DeviceWarning, UnfitModelError, UsageError
 from anatomy_bench.engine.memory import is_out_of_memory
+from anatomy_bench.subject.checkpoint_files import check_checkpoint_files
 from anatomy_bench.subject.fitness import check_fitness, check_loading, check_parameters
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
@@ -110,6 +111,7 @@ def load_subject(
     target = resolve_device(device)
     with _quiet_transformers():
         location = converted(Path(source.location)) if source.is_gguf else source.location
+        check_checkpoint_files(source.name, location, source.revision, pickled=allowed.pickled_weights)
         config = _checked_config(source, location, allowed)
         form = stored_form(source.name, location, source.revision, config, pickled=allowed.pickled_weights)
         tokenizer = _load_tokenizer(source, location, allowed)
@@ -234,7 +236,8 @@ def _load_weights(
             attn_implementation=attention,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # `check_loading` refuses them with their names
-            **form.arguments(),
+            # The config as it was read: one that is read anew would keep its own choice of attention.
+            **({"config": form.config} | form.arguments()),
         )
         return form.plain(model, dtype), info
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.text import as_utf8
 from anatomy_bench.subject.stored_form import check_not_adapter_alone
 
 BUNDLED = "bundled"
@@ -64,11 +65,11 @@ def _locate(model: str, revision: str | None) -> Source:
     path = Path(model).expanduser()
     if model and path.is_dir():
         _check_folder(model, path)
-        return Source(model, path)
+        return Source(as_utf8(model), path)
     if path.is_file():
         if not _is_gguf(path):
             raise UsageError(f"{model} is neither a model directory nor a .gguf file")
-        return Source(model, path)
+        return Source(as_utf8(model), path)
     if _is_gguf(path) or model.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(model):
         raise UsageError(f"no such model: {model} (give a directory, a .gguf file, a hub id, or bundled)")
     return Source(model, model, revision)

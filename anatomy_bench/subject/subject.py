@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.errors import UnfitModelError, UsageError
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.cost import ModelSize
@@ -142,7 +142,9 @@ class Subject:
 
         Raises:
             UsageError: a text has nothing to predict, or is longer than the model's context.
+            UnfitModelError: a text has a token that the model has no embedding for.
         """
+        rows = self.model.get_input_embeddings().weight.shape[0]
         sentences = [list(ids) for ids in self.tokenizer(list(texts))["input_ids"]]
         for text, ids in zip(texts, sentences, strict=True):
             shown = repr(text if len(text) <= 40 else text[:37] + "...")  # noqa: PLR2004 (fits a terminal line)
@@ -152,6 +154,11 @@ class Subject:
                 raise UsageError(
                     f"the text {shown} has {len(ids)} tokens, the model reads {self._context_tokens}; "
                     "split it over lines"
+                )
+            if max(ids) >= rows:
+                raise UnfitModelError(
+                    f"the tokenizer of {self.name} gives token {max(ids)} for {shown}, the model has {rows} "
+                    "embeddings; the tokenizer belongs to another model, or has tokens that the model never learnt"
                 )
         return sentences
 

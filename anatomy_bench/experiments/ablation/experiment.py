@@ -25,7 +25,7 @@ from anatomy_bench.values.measurement import Measurement, SubjectRecord
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record
+from anatomy_bench.values.record import Draws, Record
 from anatomy_bench.values.statistics import PairedBootstrap
 
 VARIANTS = {"neighbour_average": NeighbourAverage, "skip": Skip}
@@ -42,7 +42,7 @@ class AblationConfig(Record):
     """
 
     layers: tuple[int, ...] | None
-    resamples: int
+    resamples: Draws
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record, RecordKind
+from anatomy_bench.values.record import Draws, Record, RecordKind
 from anatomy_bench.values.statistics import Floats, PairedBootstrap
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ class PredictabilityConfig(Record):
 
     sampled_parameters: int
     alpha: float
-    null_draws: int
+    null_draws: Draws
     replaced: tuple[int, ...]
     choices: tuple[Choice, ...]
-    resamples: int
+    resamples: Draws
 
 
 @dataclass(frozen=True)

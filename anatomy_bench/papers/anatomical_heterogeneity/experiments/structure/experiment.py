@@ -24,7 +24,7 @@ from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record, RecordKind
+from anatomy_bench.values.record import Draws, Record, RecordKind
 from anatomy_bench.values.statistics import Floats, percentile_interval
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class StructureConfig(Record):
             200 (`quick`) for its mean.
     """
 
-    null_draws: int
+    null_draws: Draws
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ComponentUnit(Record):
     """The structure of one component; the seed draws the nulls."""
 
     component: str
-    null_draws: int
+    null_draws: Draws
     seed: int
 
 
