@@ -94,7 +94,6 @@ def check_fitness(subject: Subject, texts: Sequence[str] | None = None, *, allow
     if not chosen:
         return
     sentences = subject.tokenize(_enough_of(chosen))
-    _check_vocabulary(subject, sentences)
     _check_causality(subject, max(sentences, key=len))
     if not allow_untrained:
         _check_baseline(subject, sentences)
