@@ -5,7 +5,6 @@ Importing it imports nothing heavy: every project with this package installed pa
 
 from __future__ import annotations
 
-import argparse
 import functools
 import sys
 import time
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from anatomy_bench.pytest_options import add_options, options_from
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from anatomy_bench.claim.claim import Claim, Verdict
     from anatomy_bench.run.expected import Outcome
     from anatomy_bench.run.judging import Judging
-    from anatomy_bench.run.options import Options
 
 _VERDICT_PROPERTY = "anatomy_bench_json"
 _OUTCOME_PROPERTY = "anatomy_bench_outcome"
@@ -32,37 +32,7 @@ _INTERRUPTED = 130
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The declared options under names that no other plugin has: `--anatomy-model`, `--anatomy-device` and so on."""
-    _add_options(parser, "--anatomy-")
-
-
-def add_short_options(parser: pytest.Parser) -> None:
-    """The same under their short names (`--model`, `--device`), for the `conftest.py` of a repository of claims."""
-    _add_options(parser, "--")
-
-
-def _add_options(parser: pytest.Parser, prefix: str) -> None:
-    from anatomy_bench.run.options import Keeping, Options, Selection, declared
-
-    group = parser.getgroup("anatomy_bench", "claims about transformer layer anatomy")
-    for option in (each for kind in (Options, Selection, Keeping) for each in declared(kind)):
-        settings: dict[str, Any] = {"dest": f"anatomy_{option.name}", "default": option.default, "help": option.help}
-        if option.kind is bool:
-            settings["action"] = "store_true"
-        elif option.choices:
-            settings["choices"] = option.choices
-        else:
-            settings["type"] = _seed if option.kind is int else option.kind
-            settings["metavar"] = option.metavar
-        if option.repeats:
-            settings |= {"action": "append", "default": []}
-        group.addoption(f"{prefix}{option.flag}", **settings)
-
-
-def _seed(text: str) -> int:
-    seed = int(text)
-    if seed < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return seed
+    add_options(parser, "--anatomy-")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -181,7 +151,7 @@ class _ClaimSession:
             if get("anatomy_report") is not None:
                 check_folder(get("anatomy_report"))
             self._judging = Judging(
-                Run(_options(self._config), _CaptureAwareProgress(self._config), began=self._began),
+                Run(options_from(self._config), _CaptureAwareProgress(self._config), began=self._began),
                 # Without an ini file pytest's root is the common ancestor of all paths given, the model's among them.
                 root=self._config.rootpath if self._config.inipath else self._config.invocation_params.dir,
                 expected=get("anatomy_expected"),
@@ -313,12 +283,6 @@ class _ClaimSession:
         findings = judged_findings(all_findings(), self._verdicts)
         terminalreporter.write_line(verdict_table(findings, self._outcomes, colour=bool(terminalreporter.hasmarkup)))
         terminalreporter.write_line(next_steps(self._outcomes))
-
-
-def _options(config: pytest.Config) -> Options:
-    from anatomy_bench.run.options import Options, declared, options_of
-
-    return options_of({each.name: config.getoption(f"anatomy_{each.name}") for each in declared(Options)})
 
 
 class _CaptureAwareProgress:

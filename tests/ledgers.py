@@ -2,17 +2,25 @@
 
 import hashlib
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from anatomy_bench.claim.claim import Need, judge
 from anatomy_bench.engine.interventions import Intact
 from anatomy_bench.experiments.experiment import Finished, FollowUp, Setting
 from anatomy_bench.experiments.scored import SentenceScores
-from anatomy_bench.registry import Paper, all_findings, all_papers, get_experiment
+from anatomy_bench.registry import (
+    Paper,
+    all_papers,
+    experiment_names,
+    experiment_package,
+    get_experiment,
+    selected_findings,
+)
 from anatomy_bench.run.ledger import KeptMeasurement, Ledger, make_ledger
 from anatomy_bench.run.numerical_error import Assembled
 from anatomy_bench.run.options import Options
@@ -53,9 +61,6 @@ def score(unit: Any) -> SentenceScores:
     return SentenceScores(tuple(base + damage * (1 + rng.normal(0, 0.3, SENTENCES))))
 
 
-INVENTORS_OF_PAPERS = "papers.{room}.invented"
-"""Module in a paper's folder of tests. Its `INVENTED` has, by kind of unit, what makes a result of one up."""
-
 Inventor = Callable[[Any, int], Record]
 """From a unit and the number of the model's layers to a result."""
 
@@ -64,17 +69,30 @@ Inventor = Callable[[Any, int], Record]
 def inventors() -> dict[type, Inventor]:
     """By kind of unit, from every paper's folder of tests that has any; scores are what all other units result in."""
     found: dict[type, Inventor] = {}
-    for room in own_papers():
-        module = INVENTORS_OF_PAPERS.format(room=room)
-        if importlib.util.find_spec(module) is not None:
-            found |= importlib.import_module(module).INVENTED
+    for module in of_own_papers("invented").values():
+        found |= module.INVENTED
     return found
+
+
+def of_own_papers(name: str) -> dict[str, ModuleType]:
+    """By id of the paper, the module of that name in its folder of tests, `papers/<room>`, if there is one."""
+    places = {paper.id: (room, Path(__file__).parent / "papers" / room / name) for room, paper in own_papers().items()}
+    return {
+        paper: importlib.import_module(f"papers.{room}.{name}")
+        for paper, (room, place) in places.items()
+        if place.is_dir() or place.with_suffix(".py").is_file()
+    }
 
 
 def own_papers() -> dict[str, Paper]:
     """By name of their folder, the papers in the package itself: their tests are here, those of others elsewhere."""
     rooms = [(*paper.room.rpartition("."), paper) for paper in all_papers().values()]
     return {name: paper for parent, _, name, paper in rooms if parent == "anatomy_bench.papers"}
+
+
+def own_experiments() -> list[str]:
+    """The experiments of the package itself: the core's and its papers'."""
+    return [name for name in experiment_names() if experiment_package(name).startswith("anatomy_bench.")]
 
 
 def invented(unit: Any, layers: int = 30) -> Record:
@@ -117,16 +135,17 @@ def _earlier(need: Need, of: SubjectRecord, profile: Profile) -> Any:
 
 @cache
 def ledger(layers: int = 30, profile: Profile = Profile.QUICK) -> Ledger:
-    """Every claim, judged on an invented model."""
+    """Every claim of the package's own papers, judged on an invented model."""
     made, verdicts = {}, {}
-    for finding in all_findings():
+    findings = selected_findings(papers=[paper.id for paper in own_papers().values()])
+    for finding in findings:
         for claim in finding.claims:
             applies = not claim.runs_model or claim.applies(layers) is None
             for need in claim.needs if applies else ():
                 made[need] = made.get(need) or measured(need, subject(layers), profile)
             needs = [made[need] for need in claim.needs] if applies else []
             verdicts[claim.id] = judge(claim, layers if claim.runs_model else None, needs)
-    return make_ledger(all_findings(), verdicts, made, Options(model="invented"))
+    return make_ledger(findings, verdicts, made, Options(model="invented"))
 
 
 def with_data(of: Ledger, experiment: str, change: Callable[[dict[str, Any]], None]) -> Ledger:

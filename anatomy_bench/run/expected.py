@@ -125,7 +125,7 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
         UsageError: no such file, malformed, or naming a claim or a verdict that does not exist.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         words = {
             _table_name(name): {claim: VerdictWord(word) for claim, word in table.items()}
             for name, table in content["verdicts"].items()

@@ -4,6 +4,7 @@ Reports are made from it alone, and its measurements can be judged again.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -188,7 +189,7 @@ def read_ledger(path: Path) -> Ledger:
     """
     path = path / LEDGER_FILE if path.is_dir() else path
     try:
-        ledger = from_json(Ledger, path.read_bytes())
+        ledger = from_json(Ledger, path.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise UsageError(f"cannot read ledger {path}: {error.strerror}") from None
     except ValidationError:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError
+from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError, estimate_of
 from anatomy_bench.engine.cost import WORKSPACE_BYTES
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.registry import get_experiment
@@ -122,7 +122,7 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
     Returns:
         `None` without copies, or if the claim does not apply to them.
     """
-    estimates = [each for measurements in copies if isinstance(each := claim.estimate(*measurements), Estimate)]
+    estimates = [each for measurements in copies if isinstance(each := estimate_of(claim, measurements), Estimate)]
     if not estimates:
         return None
     intervals = [estimate.interval95 for estimate in estimates if estimate.interval95 is not None]

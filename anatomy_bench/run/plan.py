@@ -1,6 +1,6 @@
 """What a run would measure and what it would cost, before anything is measured."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from anatomy_bench.claim.claim import Claim, Need
@@ -49,11 +49,13 @@ class Plan:
 
     Attributes:
         measurements: in the order in which they would be made.
+        inapplicable: those that this model does not allow, and why.
         weight_bytes: of the model.
         flops_per_second: speed at which the intact model has just been scored.
     """
 
     measurements: tuple[Planned, ...]
+    inapplicable: Mapping[Need, str]
     weight_bytes: int
     flops_per_second: float
 

@@ -1,7 +1,7 @@
 """How and with what a measurement was made."""
 
 import hashlib
-import importlib
+import importlib.util
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -56,9 +56,10 @@ def measuring_sources(experiment: str) -> dict[str, Path]:
 
 
 def _files(package: str, pattern: str) -> dict[str, Path]:
+    spec = importlib.util.find_spec(package)  # found, not imported: the subject's room loads torch
     return {
         f"{package}/{path.relative_to(folder).as_posix()}": path
-        for folder in map(Path, importlib.import_module(package).__path__)
+        for folder in map(Path, (spec.submodule_search_locations if spec else None) or ())
         for path in folder.glob(pattern)
         if path.is_file() and path.parent.name != "__pycache__"
     }

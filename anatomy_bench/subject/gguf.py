@@ -20,6 +20,7 @@ from anatomy_bench.base.locks import exclusively, waiting_for
 from anatomy_bench.base.plain import make_own, remove
 from anatomy_bench.base.progress import say
 from anatomy_bench.base.sealed import file_sha256, is_as_sealed, seal, sealed_about
+from anatomy_bench.subject.gguf_metadata import check_honoured
 
 _LINK = "model.gguf"
 
@@ -101,6 +102,7 @@ def _convert(gguf_file: Path, folder: Path) -> None:
         raise UnfitModelError(f"cannot read {gguf_file} as a language model: {told}") from error
     if info["missing_keys"] or info["mismatched_keys"]:
         raise UnfitModelError(f"{gguf_file} lacks weights: {', '.join(sorted(map(str, info['missing_keys'])))[:200]}")
+    check_honoured(gguf_file, model)
     # The weights are plain float32 now; the quantiser's mark in the config would prevent saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):

@@ -17,7 +17,7 @@ from anatomy_bench.engine.cost import ModelSize
 from anatomy_bench.engine.interventions import Intervention, is_matrix
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
-from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
+from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers, kinds_of_layers
 from anatomy_bench.subject.digest import subject_digest
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
@@ -81,6 +81,7 @@ class Subject:
             fused=tuple(component.name for component in self.components if component.fused),
             commit=commit,
             note=note,
+            layer_kinds=kinds_of_layers(layers),
         )
 
     @property
@@ -122,7 +123,7 @@ class Subject:
     def size(self) -> ModelSize:
         """The sizes from which costs are computed."""
         weights = [self.stack.weights_of(layer) for layer in range(len(self.layers))]
-        matrices = [tensor for tensor in weights[0].values() if is_matrix(tensor)]
+        matrices = [tensor for each in weights for name, tensor in each.items() if is_matrix(name, tensor)]
         head = self.model.get_output_embeddings().weight
         return ModelSize(
             layers=len(self.layers),

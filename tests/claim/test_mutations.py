@@ -4,14 +4,11 @@ What mutates a paper's claims is in the paper's own folder of tests, `papers/<ro
 and `CONFUSED`, by the claim's id without the paper's.
 """
 
-import importlib
-import importlib.util
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from ledgers import own_papers
+from ledgers import of_own_papers, own_papers
 from mutations import INC, LAYERS, Changes, Mutation, R, S, altered
 
 from anatomy_bench.claim.claim import Claim, Verdict, VerdictWord, judge
@@ -21,13 +18,8 @@ from anatomy_bench.values import published
 
 def gathered(table: str) -> dict[str, Any]:
     """A table of every paper's, by the claims' whole ids; nothing of a paper that has none."""
-    found: dict[str, Any] = {}
-    for room, paper in own_papers().items():
-        module = f"papers.{room}.mutations"
-        if importlib.util.find_spec(module) is not None:
-            of_paper: Mapping[str, Any] = getattr(importlib.import_module(module), table)
-            found |= {f"{paper.id}.{claim}": each for claim, each in of_paper.items()}
-    return found
+    tables = {paper: getattr(module, table) for paper, module in of_own_papers("mutations").items()}
+    return {f"{paper}.{claim}": each for paper, of_paper in tables.items() for claim, each in of_paper.items()}
 
 
 MUTATIONS: dict[str, Mutation] = gathered("MUTATIONS")

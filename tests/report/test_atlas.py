@@ -103,7 +103,7 @@ def test_two_runs_on_one_model_count_once() -> None:
     turned = [replace(each, conclusion=Conclusion.NOT_APPLICABLE) for each in quick.findings]
     apart = of(replace(quick, findings=tuple(turned)), renamed(ledger(), "other"))
     assert {across.partition(" on ")[2] for across in on_models(apart)} == {"the only one asked; 1 not asked"}
-    assert set(on_models(of(replace(quick, findings=tuple(turned))))) == {"could be asked of none"}
+    assert set(on_models(of(replace(quick, findings=tuple(turned))))) == {"could be asked of no model"}
     both = [replace(each, conclusion=Conclusion.REPRODUCED) for each in quick.findings]
     (first, *_) = of(replace(quick, findings=tuple(both)), paper).findings
     assert first.across == "reproduced on 1, partly reproduced on 1; runs differ on 1"
@@ -112,7 +112,7 @@ def test_two_runs_on_one_model_count_once() -> None:
 def test_a_finding_on_a_model_of_its_own_is_no_agreement_of_models(models: list[Ledger]) -> None:
     (growth,) = (row for row in of(*models).findings if row.finding.id == "growth")
     assert " on all" not in growth.across
-    assert growth.across.endswith("trained from scratch, whatever the column's")
+    assert growth.across.endswith("trained from scratch, the same for every column")
 
 
 def test_code_differs_only_where_one_experiment_was_measured_by_two(models: list[Ledger]) -> None:

@@ -33,11 +33,11 @@ FAST = {
 WRONG = """
 from dataclasses import replace
 
-import anatomy_bench.engine.growth as growth
-import anatomy_bench.engine.recovery as recovery
 import anatomy_bench.engine.sweep as sweep
-import anatomy_bench.experiments.structure as structure
-import anatomy_bench.regressions as regressions
+import anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.engine.training as growth
+import anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions as regressions
+import anatomy_bench.papers.anatomical_heterogeneity.experiments.recovery.engine.batched as recovery
+import anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment as structure
 
 
 def wrong(module, name, change):

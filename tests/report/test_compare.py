@@ -37,7 +37,7 @@ def test_verdicts_that_differ_come_first_then_those_of_one_ledger() -> None:
     relations = [each.relation for each in compared.claims]
     assert relations == sorted(relations, key=list(Relation).index)
     assert relations.count(Relation.DIFFERENT) == 1
-    assert {each.id.partition(".")[0] for each in compared.claims if each.relation is Relation.ONE_ONLY} == {left_out}
+    assert {each.id.split(".")[1] for each in compared.claims if each.relation is Relation.ONE_ONLY} == {left_out}
     assert {each.id for each in compared.claims} == {
         claim.id for finding in ledger().findings for claim in finding.claims
     }

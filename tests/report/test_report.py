@@ -89,8 +89,9 @@ def test_no_two_elements_share_an_identifier_and_every_reference_leads_somewhere
 def test_what_it_takes_to_repeat_it_is_told(page: Page) -> None:
     options = "--model invented --device cpu --dtype float32 --profile quick --seed 0"
     assert f"anatomy-bench verify {options}" in page.text
-    assert f"pytest claims/test_anti_layers.py {options}" in page.text
-    assert "pytest claims/test_arithmetic.py\n" in page.text.replace("test_arithmetic.py", "test_arithmetic.py\n")
+    assert f"anatomy-bench verify --finding anti-layers {options}" in page.text
+    assert page.text.count("anatomy-bench verify --finding arithmetic") == 1
+    assert "anatomy-bench verify --finding arithmetic --" not in page.text  # which no model has a part in
     for kept in ledger().measurements:
         made = ledger().measurement(kept.need)
         assert made is not None

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -125,7 +123,7 @@ def test_a_place_that_cannot_be_written_to_is_a_usage_error(tmp_path: Path, insi
     store = Store(tmp_path / "file" / inside)
     with pytest.raises(UsageError, match=r"cannot write.*file"):
         store.put(KEY, FINISHED)
-    with pytest.raises(UsageError, match=r"cannot write to the store.*file"), store.locked(KEY):
+    with pytest.raises(UsageError, match=r"cannot write to the store.*file"), store.claimed(KEY, wait=True):
         pytest.fail("the body must not run")
 
 
@@ -149,7 +147,7 @@ def read_only() -> Iterator[Path]:
 def test_a_read_only_folder_is_a_usage_error(read_only: Path) -> None:
     store = Store(read_only)
     assert store.get(KEY, SentenceScores) is None
-    with pytest.raises(UsageError, match="cannot write to the store"), store.locked(KEY):
+    with pytest.raises(UsageError, match="cannot write to the store"), store.claimed(KEY, wait=False):
         pytest.fail("the body must not run")
     with pytest.raises(UsageError, match="cannot write"):
         store.put(KEY, FINISHED)
@@ -157,8 +155,28 @@ def test_a_read_only_folder_is_a_usage_error(read_only: Path) -> None:
 
 
 def test_an_error_of_the_body_is_not_taken_for_the_stores(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError, match="mine"), Store(tmp_path).locked(KEY):
+    with pytest.raises(PermissionError, match="mine"), Store(tmp_path).claimed(KEY, wait=True):
         raise PermissionError(13, "mine")
+
+
+def test_a_job_is_one_process_at_a_time_and_others_are_free(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), {**KEY, "units": KEY["units"][:1]}
+    with store.claimed(KEY, wait=False) as is_ours, Store(tmp_path).claimed(KEY, wait=False) as is_theirs:
+        assert (is_ours, is_theirs) == (True, False)
+        with Store(tmp_path).claimed(other, wait=False) as is_free:
+            assert is_free
+    with Store(tmp_path).claimed(KEY, wait=False) as is_free:
+        assert is_free
+
+
+def test_what_was_stored_before_a_moment_is_not_there_since(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(KEY, FINISHED)
+    (file,) = files(tmp_path)
+    os.utime(file, (100.0, 100.0))
+    assert store.get(KEY, SentenceScores, since=100.0) == FINISHED
+    assert store.get(KEY, SentenceScores, since=100.5) is None
+    assert file.exists()
 
 
 def measured(folder: Path, store: Path, **options: Any) -> set[str]:
@@ -239,60 +257,14 @@ def test_fresh_measures_everything_again(tiny_folder: Path, tmp_path: Path) -> N
     assert all(path.stat().st_ino != number for path, number in written.items())
 
 
-MEASURE = """
-import sys
-import time
-from pathlib import Path
-from types import SimpleNamespace
-
-from anatomy_bench.claim.claim import Need
-from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
-from anatomy_bench.run.options import Options
-from anatomy_bench.run.run import Run
-from anatomy_bench.run.store import Store
-
-store, trace = map(Path, sys.argv[1:])
-
-class Subject:
-    record = SubjectRecord("stub", "digest", "Stub", 4, 1, (), (), None, "")
-    device, dtype, attention = SimpleNamespace(type="cpu"), "float32", "eager"
-
-    def corpus_record(self, corpus):
-        return CorpusRecord(corpus.name, corpus.digest, len(corpus.sentences), 10, (1,) * 10)
-
-    def tokenize(self, texts):
-        return [[1, 2]] * len(texts)
-
-    def score(self, sentences, units, progress):
-        with trace.open("a") as file:
-            file.write(f"{len(units)} ")
-        time.sleep(0.3)  # long enough for the other process to come along
-        return {unit: [float(each) for each in range(10)] for unit in units}
-
-run = Run(Options(), store=Store(store))
-run.subject = Subject()
-run.profile
-print("ready", flush=True)
-sys.stdin.readline()
-print(run.measure(Need("ablation")))
-assert "torch" not in sys.modules
-"""
-
-
-def test_two_processes_on_one_store_measure_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MEASURE, tmp_path / "store", tmp_path / "trace"]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    try:
-        assert [process.stdout and process.stdout.readline() for process in processes] == ["ready\n"] * 2
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        outputs = [process.communicate(timeout=60)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert [process.returncode for process in processes] == [0, 0]
-    assert outputs[0] == outputs[1] != ""
-    assert (tmp_path / "trace").read_text() == "9 "  # intact, and two interventions for each of four layers
+def test_fresh_reads_what_was_stored_since_the_run_began(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(str(tiny_folder), device="cpu", allow_untrained=True)
+    fresh = Run(replace(options, fresh=True), store=Store(tmp_path))
+    meanwhile = Run(options, store=Store(tmp_path)).measure(Need("ablation"))
+    part = Run(replace(options, fresh=True), store=Store(tmp_path), began=fresh.began)
+    monkeypatch.setattr(
+        "anatomy_bench.experiments.ablation.experiment.Ablation.run", lambda *_: pytest.fail("measured again")
+    )
+    assert fresh.measure(Need("ablation")) == part.measure(Need("ablation")) == meanwhile

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,31 @@ from anatomy_bench import cli
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.experiments.scored import SentenceScores
 from anatomy_bench.run.inventory import Selection, prune_store, take_inventory
-from anatomy_bench.run.provenance import code_digest
+from anatomy_bench.run.provenance import code_digest, versions
 from anatomy_bench.run.store import Store, file_of
 
 DAY = 86_400
 RunStore = Callable[..., str]
 
 
-def key(experiment: str = "ablation", subject: str = "aa" * 32, unit: int = 0, code: str | None = None) -> Any:
-    code = code or code_digest(experiment)
+def key(
+    experiment: str = "ablation", subject: str = "aa" * 32, unit: int = 0, code: str | None = None, **libraries: str
+) -> Any:
     return {
-        "experiment": experiment, "code": code, "subject": subject, "dtype": "float32", "device": "cpu",
-        "units": [{"kind": "skip", "layer": unit}],
+        "experiment": experiment, "code": code or code_digest(experiment), "subject": subject, "dtype": "float32",
+        "device": "cpu", "versions": {**asdict(versions()), **libraries}, "units": [{"kind": "skip", "layer": unit}],
     }  # fmt: skip
 
 
 CURRENT = [key(unit=layer) for layer in range(3)]
-OUTDATED = [key(unit=layer, code="0" * 16) for layer in range(2)]
+OUTDATED = [key(code="0" * 16), key(unit=1, torch="1.0")]
 OTHER = [key("structure", "bb" * 32)]
 OLD = CURRENT[0]
 
 
 @pytest.fixture
 def store(cache: Path) -> Store:
-    """Three current units, one of them ten days old, two of outdated code, and one of another model."""
+    """Three current units, one ten days old; one of outdated code, one of another torch, one of another model."""
     made = Store(cache / "store")
     for each in (*CURRENT, *OUTDATED, *OTHER):
         made.put(each, [Finished(SentenceScores((1.5,)), 0.5)])

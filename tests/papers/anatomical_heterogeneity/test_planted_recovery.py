@@ -37,7 +37,7 @@ def setting(layers: int = 30, sentences: int = SENTENCES, seed: int = 0) -> Sett
     return Setting(
         SubjectRecord("x", "", "X", layers, 0, (), (), None, ""),
         CorpusRecord("ten", "", sentences, sentences * TOKENS, (TOKENS,) * sentences),
-        replace(PROVENANCE, seed=seed),
+        replace(PROVENANCE, profile="paper", seed=seed),
     )
 
 

@@ -1,7 +1,7 @@
 """The 12-layer model of the growth experiment: layers of different width, any of which can be left out.
 
 Rotary positions, RMSNorm, a gated feed-forward block and tied embeddings, as in the Llama architecture; transformers
-has no Llama whose layers differ in width. With equal widths the two compute the same (`tests/test_growth_model.py`).
+has no Llama whose layers differ in width. With equal widths the two compute the same (`test_growth_model.py`).
 """
 
 import math
