@@ -86,6 +86,7 @@ def timed(arguments: list[str], folder: Path, cache: Path) -> tuple[Ended, float
 def _run(arguments: list[str], folder: Path, cache: Path, file_bytes: int | None, tells: Connection) -> None:
     for name, number in (("out", 1), ("err", 2)):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which `nohup` has every process ignore
     os.chdir(folder / "here")
     os.environ.update(ANATOMY_BENCH_CACHE=str(cache), HF_HUB_OFFLINE="1")
     if file_bytes is not None:

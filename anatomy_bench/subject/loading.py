@@ -276,6 +276,8 @@ def _mended(message: str) -> str:
     """The library's message; where it names the library's options, ours instead."""
     if "no file named model.safetensors" in message or "cannot be loaded with `safetensors`" in message:
         return "it has no safetensors weights; --allow-pickled-weights loads .bin files, which can run code"
+    if "instantiate the backend tokenizer" in message:
+        return "it has no tokenizer; save the tokenizer beside the model"
     if "custom code which must be executed" in message:
         return "it comes with Python code of its own; --trust-remote-code runs it"
     return _shortened(message)

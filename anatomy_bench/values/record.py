@@ -4,7 +4,8 @@ import json
 from types import UnionType
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from annotated_types import Interval
+from pydantic import ConfigDict, TypeAdapter
 
 RecordT = TypeVar("RecordT", bound="Record")
 
@@ -19,7 +20,7 @@ class Record:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
 
 
-Draws: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
+Draws: TypeAlias = Annotated[int, Interval(ge=1, le=1_000_000)]
 """How often something is drawn at random. A ledger may not name more: judging it again draws as often."""
 
 RecordKind: TypeAlias = type[Record] | UnionType

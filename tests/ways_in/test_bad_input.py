@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bad_input import MISTAKES, PLUGIN_MISTAKES, Mistake, leftovers, make_files, told_wrongly
+from claim_runs import SHORT_NAMES
 
 from anatomy_bench import cli
 
@@ -50,13 +51,15 @@ def test_the_installed_command_does_the_same(mistake: Mistake, files: Path, here
 @pytest.mark.parametrize("mistake", PLUGIN_MISTAKES, ids=lambda mistake: mistake.arguments[:80])
 def test_pytest_ends_in_one_line(mistake: Mistake, files: Path, pytester: pytest.Pytester, cache: Path) -> None:
     pytester.makepyfile(test_claims=CLAIM_TEST)
+    pytester.makeconftest(SHORT_NAMES)
     lean = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:benchmark", "--assert=plain")
-    result = pytester.runpytest_inprocess(*lean, "--device", "cpu", *mistake.filled(files))
+    result = pytester.runpytest_inprocess(*lean, "test_claims.py", "--device", "cpu", *mistake.filled(files))
     output = result.stdout.str() + result.stderr.str()
     assert result.ret == mistake.code
     assert [each for each in ("Traceback", "INTERNALERROR", " passed", " failed") if each in output] == []
     assert [each for each in mistake.named if each not in output] == []
-    assert [path.name for path in pytester.path.iterdir() if path.name not in {"test_claims.py", "__pycache__"}] == []
+    written = {path.name for path in pytester.path.iterdir()} - {"test_claims.py", "conftest.py", "__pycache__"}
+    assert written == set()
     assert leftovers(pytester.path / "nothing", cache) == []
 
 
