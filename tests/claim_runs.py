@@ -60,7 +60,8 @@ def run_claims(pytester: pytest.Pytester, learnt: Path) -> RunClaims:
     pytester.makeconftest(SHORT_NAMES)
 
     def run(*arguments: Any, in_process: bool = True, model: Any = learnt, allow: bool = True) -> pytest.RunResult:
-        options = [*LEAN, "--device", "cpu", "--model", str(model), *map(str, arguments)]
+        # The file is named: of paths alone, a model's would be taken for the one whose `conftest.py` counts.
+        options = [*LEAN, "test_claims.py", "--device", "cpu", "--model", str(model), *map(str, arguments)]
         options += ["--allow-untrained"] if allow else []
         if in_process:
             return pytester.runpytest_inprocess(*options)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
-from anatomy_bench.registry import get_experiment
+from anatomy_bench.registry import experiment_names, get_experiment
 from anatomy_bench.run.ledger import Ledger
 from anatomy_bench.run.numerical_error import NOISE_FLOOR, Amplifying
 
@@ -33,10 +33,11 @@ def _of_scores(ledger: Ledger) -> Iterator[str]:
 
 
 def _of_trainings(ledger: Ledger) -> Iterator[str]:
-    """Of what measures its own error, because it amplifies rounding."""
-    for need in (kept.need for kept in ledger.measurements):
-        experiment, measured = get_experiment(need.experiment), ledger.measurement(need)
-        if isinstance(experiment, Amplifying) and measured is not None:
+    """Of what measures its own error, because it amplifies rounding; a ledger may hold other papers' as well."""
+    needs = [kept.need for kept in ledger.measurements if kept.need.experiment in experiment_names()]
+    for need in needs:
+        experiment = get_experiment(need.experiment)
+        if isinstance(experiment, Amplifying) and (measured := ledger.measurement(need)) is not None:
             error = experiment.rounding_error(measured)
             if error is not None:
                 yield (

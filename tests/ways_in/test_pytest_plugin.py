@@ -174,7 +174,17 @@ def test_the_first_failure_ends_a_run_that_is_told_so(run_claims: RunClaims, pyt
 def test_only_what_failed_runs_again(pytester: pytest.Pytester, learnt: Path) -> None:
     pytester.makepyfile(test_claims=CLAIM_TESTS)
     pytester.makeconftest(SHORT_NAMES)
-    options = [*LEAN[2:], "--device", "cpu", "--model", str(learnt), "--allow-untrained", "-k", "importance_hierarchy"]
+    options = [
+        *LEAN[2:],
+        "test_claims.py",
+        "--device",
+        "cpu",
+        "--model",
+        str(learnt),
+        "--allow-untrained",
+        "-k",
+        "importance_hierarchy",
+    ]
     failed = outcomes(pytester.runpytest_inprocess(*options))["failed"]
     assert outcomes(pytester.runpytest_inprocess(*options, "--lf")) == {"failed": failed}
 
