@@ -2,7 +2,7 @@
 
 import pytest
 
-from anatomy_bench.pytest_plugin import add_short_options
+from anatomy_bench.pytest_options import add_short_options
 
 
 def pytest_addoption(parser):

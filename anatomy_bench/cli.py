@@ -1,16 +1,18 @@
 """The command line: the same claims without pytest."""
 
+import errno
 import io
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anatomy_bench.base.errors import AnatomyError, AnatomyWarning, UsageError
+from anatomy_bench.base.errors import AnatomyError, UsageError
 from anatomy_bench.cli_options import with_options
+from anatomy_bench.cli_streams import fail, replace_closed_streams, show_warning
 from anatomy_bench.run.options import Keeping, Options, Selection
 from anatomy_bench.store_command import app as store_app
 
@@ -203,12 +205,14 @@ def report(
     from anatomy_bench.base.atomic import check_folder
     from anatomy_bench.report.benchmarks import read_benchmarks
     from anatomy_bench.report.writing import write_report
-    from anatomy_bench.run.ledger import read_ledger
+    from anatomy_bench.run.ledger import believing, read_ledger
 
     read = read_ledger(ledger)
     timed = read_benchmarks(benchmarks) if benchmarks else None
     check_folder(out)
-    for path in write_report(read, out, timed):
+    with believing(ledger):
+        written = write_report(read, out, timed)
+    for path in written:
         typer.echo(path)
 
 
@@ -220,14 +224,16 @@ def compare(
 ) -> None:
     """Put two ledgers side by side, verdicts that differ first."""
     from anatomy_bench.report.compare import compare, comparison_text
-    from anatomy_bench.run.ledger import read_ledger
+    from anatomy_bench.run.ledger import believing, read_ledger
     from anatomy_bench.values.record import to_json
 
     ledgers = read_ledger(first), read_ledger(second)
-    if json:
-        typer.echo(to_json(compare(*ledgers), indent=2))
-    else:
-        typer.echo(comparison_text(*ledgers, (str(first), str(second)), colour=sys.stdout.isatty()))
+    with believing(first, second):
+        if json:
+            text = to_json(compare(*ledgers), indent=2).decode()
+        else:
+            text = comparison_text(*ledgers, (str(first), str(second)), colour=sys.stdout.isatty())
+    typer.echo(text)
 
 
 @app.command()
@@ -240,9 +246,12 @@ def atlas(
     """Put ledgers of many models on one page: which findings hold on which model."""
     from anatomy_bench.report.atlas import make_atlas
     from anatomy_bench.report.atlas_pages import write_atlas
-    from anatomy_bench.run.ledger import read_ledger
+    from anatomy_bench.run.ledger import believing, read_ledger
 
-    for path in write_atlas(make_atlas([(each, read_ledger(each)) for each in ledgers]), out):
+    read = [(each, read_ledger(each)) for each in ledgers]
+    with believing(*ledgers):
+        written = write_atlas(make_atlas(read), out)
+    for path in written:
         typer.echo(path)
 
 
@@ -261,7 +270,8 @@ def _run(options: Options) -> "Run":
 
 def main() -> None:
     """Run a command; a user's error is one line and its exit code."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
+    replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows ? for it
@@ -269,36 +279,16 @@ def main() -> None:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would try again to write what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again at its end
         if isinstance(error, BrokenPipeError):
             sys.exit(_ENOUGH_READ)
-        _fail(str(error), UsageError.exit_code)
+        fail("standard output is closed" if error.errno == errno.EBADF else str(error), UsageError.exit_code)
     except AnatomyError as error:
-        _fail(str(error), error.exit_code)
+        fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        _fail(error.format_message(), error.exit_code)
+        fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     if code == _INTERRUPTED:  # what typer makes of a keyboard interrupt
-        _fail("interrupted; what was finished is kept, and the same command goes on from there", _INTERRUPTED)
+        fail("interrupted; what was finished is kept, and the same command goes on from there", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: Any = None,
-    line: str | None = None,
-) -> None:
-    """Our own warnings in one line; others as Python shows them."""
-    if issubclass(category, AnatomyWarning):
-        print(f"anatomy-bench: warning: {message}", file=sys.stderr)
-    else:
-        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
-
-
-def _fail(message: str, exit_code: int) -> NoReturn:
-    print(f"anatomy-bench: {AnatomyError(message)}", file=sys.stderr)
-    sys.exit(exit_code)

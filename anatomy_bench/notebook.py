@@ -10,7 +10,15 @@ from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Claim, Need, NumericalError, Verdict
 from anatomy_bench.claim.claim import judge as judge_claim
 from anatomy_bench.registry import all_claims, all_findings
-from anatomy_bench.run.ledger import Ledger, judged_findings, make_ledger, read_ledger, rests_on, write_ledger
+from anatomy_bench.run.ledger import (
+    Ledger,
+    believing,
+    judged_findings,
+    make_ledger,
+    read_ledger,
+    rests_on,
+    write_ledger,
+)
 from anatomy_bench.run.options import DEFAULT_MODEL, Options, declared, options_of
 from anatomy_bench.run.run import Run
 from anatomy_bench.values.measurement import Measurement
@@ -165,7 +173,9 @@ def judge(subject: Run | Ledger | str | Path | None = None, finding: str | None 
     if subject is None:
         alone = {name: judge_claim(claim, None, ()) for name, claim in claims.items() if not claim.runs_model}
         return Judged(make_ledger(all_findings(), alone, {}, Options()))
-    return Judged(_judged_again(subject if isinstance(subject, Ledger) else read_ledger(Path(subject)), claims))
+    path = () if isinstance(subject, Ledger) else (Path(subject),)
+    with believing(*path):
+        return Judged(_judged_again(subject if isinstance(subject, Ledger) else read_ledger(Path(subject)), claims))
 
 
 def _claims(finding: str | None) -> list[Claim]:

@@ -5,7 +5,6 @@ Importing it imports nothing heavy: every project with this package installed pa
 
 from __future__ import annotations
 
-import argparse
 import functools
 import sys
 import time
@@ -14,54 +13,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from anatomy_bench.pytest_options import add_options, options_from
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from anatomy_bench.claim.claim import Claim, Verdict
     from anatomy_bench.run.expected import Outcome
     from anatomy_bench.run.judging import Judging
-    from anatomy_bench.run.options import Options
 
 _VERDICT_PROPERTY = "anatomy_bench_json"
 _OUTCOME_PROPERTY = "anatomy_bench_outcome"
 _EXIT_PROPERTY = "anatomy_bench_exit"
 _SUBJECT_PROPERTY = "anatomy_bench_subject"
 _BEGAN = "anatomy_bench_began"
+_INTERRUPTED = 130
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The declared options under names that no other plugin has: `--anatomy-model`, `--anatomy-device` and so on."""
-    _add_options(parser, "--anatomy-")
-
-
-def add_short_options(parser: pytest.Parser) -> None:
-    """The same under their short names (`--model`, `--device`), for the `conftest.py` of a repository of claims."""
-    _add_options(parser, "--")
-
-
-def _add_options(parser: pytest.Parser, prefix: str) -> None:
-    from anatomy_bench.run.options import Keeping, Options, Selection, declared
-
-    group = parser.getgroup("anatomy_bench", "claims about transformer layer anatomy")
-    for option in (each for kind in (Options, Selection, Keeping) for each in declared(kind)):
-        settings: dict[str, Any] = {"dest": f"anatomy_{option.name}", "default": option.default, "help": option.help}
-        if option.kind is bool:
-            settings["action"] = "store_true"
-        elif option.choices:
-            settings["choices"] = option.choices
-        else:
-            settings["type"] = _seed if option.kind is int else option.kind
-            settings["metavar"] = option.metavar
-        if option.repeats:
-            settings |= {"action": "append", "default": []}
-        group.addoption(f"{prefix}{option.flag}", **settings)
-
-
-def _seed(text: str) -> int:
-    seed = int(text)
-    if seed < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return seed
+    add_options(parser, "--anatomy-")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -166,6 +137,7 @@ class _ClaimSession:
         self._outcomes: dict[str, Outcome] = {}
         self._subject = ""
         self._exit_code = 0
+        self._has_claims = False
 
     @property
     def judging(self) -> Judging:
@@ -179,7 +151,7 @@ class _ClaimSession:
             if get("anatomy_report") is not None:
                 check_folder(get("anatomy_report"))
             self._judging = Judging(
-                Run(_options(self._config), _CaptureAwareProgress(self._config), began=self._began),
+                Run(options_from(self._config), _CaptureAwareProgress(self._config), began=self._began),
                 # Without an ini file pytest's root is the common ancestor of all paths given, the model's among them.
                 root=self._config.rootpath if self._config.inipath else self._config.invocation_params.dir,
                 expected=get("anatomy_expected"),
@@ -229,6 +201,7 @@ class _ClaimSession:
     def pytest_report_collectionfinish(self, config: pytest.Config, items: list[pytest.Item]) -> list[str]:
         """Load the subject before the first test, so that one it cannot run on ends the session in one line."""
         claims = [item for item in items if item.get_closest_marker("finding")]
+        self._has_claims = bool(claims)
         if not claims or config.option.collectonly or self._is_worker:
             return []
         from anatomy_bench.base.errors import AnatomyError
@@ -260,6 +233,11 @@ class _ClaimSession:
             self._verdicts[verdict.claim] = verdict
             self._outcomes[verdict.claim] = Outcome(properties[_OUTCOME_PROPERTY])
             self._subject = str(properties.get(_SUBJECT_PROPERTY, "")) or self._subject
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """A session of claims that was interrupted ends as the command line does."""
+        if excinfo.errisinstance(KeyboardInterrupt) and (self._has_claims or self._verdicts):
+            self._exit_code = _INTERRUPTED
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
@@ -307,12 +285,6 @@ class _ClaimSession:
         terminalreporter.write_line(next_steps(self._outcomes))
 
 
-def _options(config: pytest.Config) -> Options:
-    from anatomy_bench.run.options import Options, declared, options_of
-
-    return options_of({each.name: config.getoption(f"anatomy_{each.name}") for each in declared(Options)})
-
-
 class _CaptureAwareProgress:
     """A bar on the real terminal while pytest captures output."""
 
@@ -339,3 +311,11 @@ class _CaptureAwareProgress:
                     yield advance
 
         return shown()
+
+    def note(self, line: str) -> None:
+        """A line on the real standard error."""
+        from anatomy_bench.base.progress import say
+
+        capture: Any = self._config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            say(line)

@@ -30,7 +30,7 @@ def test_{finding.replace("-", "_")}(claim, uphold):
 # Without plugins and rewriting that play no part here: every worker would pay for them anew.
 LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:benchmark", "--assert=plain")
 
-SHORT_NAMES = "from anatomy_bench.pytest_plugin import add_short_options as pytest_addoption\n"
+SHORT_NAMES = "from anatomy_bench.pytest_options import add_short_options as pytest_addoption\n"
 """The `conftest.py` of a repository of claims."""
 
 RunClaims = Callable[..., pytest.RunResult]

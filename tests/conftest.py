@@ -21,6 +21,11 @@ for name in [each for each in os.environ if each.startswith("PYTEST_XDIST")]:
 pytest_plugins = ["pytester", "claim_runs"]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A warning fails a test of this project; not a claim, whose session other plugins may warn in."""
+    config.addinivalue_line("filterwarnings", "error")
+
+
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of its own for every test: the user's is never touched."""

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import bad_input
 import crashes
+import crashes_of_conversions as conversions
 import tiny
 from crashes import DAMAGES, EXPERIMENTS, Counts, Reference
+from crashes_of_conversions import DAMAGES_OF_WEIGHTS, SIGNALS, GgufReference
 from processes import run_command
 from tabulate import tabulate
 
@@ -30,8 +32,11 @@ ABOUT = """# Faults
 What `make faults` found when it was last run: real processes of the command line on a model of four layers, disturbed
 at random moments. Every run that follows must go on where the disturbed one stopped, repeat no finished job, and write
 the same measurement as an undisturbed run, timings aside: the last four columns must be 0. A sample of each row is in
-the normal tests (`tests/run/test_crashes.py`, `tests/ways_in/test_bad_input.py`).
+the normal tests (`tests/run/test_crashes.py`, `tests/ways_in/test_bad_input.py`,
+`tests/subject/test_crashes_of_conversions.py`). A conversion is the copy of a GGUF file that later runs load: of it,
+"jobs done twice" counts halves that `store` does not list or the next run does not clear away.
 """
+AFTER = "<!-- what follows is written by hand, and kept by make faults -->"
 
 
 class Faults:
@@ -56,7 +61,23 @@ class Faults:
         yield "room for jobs, none for the measurement", self._starved(self._kills // 20, 4_000)
         yield "two processes on one store", self._together(self._kills // 20, kill=False)
         yield "two processes, one killed", self._together(self._kills // 10, kill=True)
+        yield from self._conversions()
         yield "bad input", self._mistaken()
+
+    def _conversions(self) -> Iterator[tuple[str, Counts]]:
+        reference = GgufReference.of(self._folder / "gguf")
+        for number in SIGNALS:
+            times = range(self._kills // 10)
+            made = (conversions.disturb(reference, self._place(), self._rng, number) for _ in times)
+            yield f"a conversion ended by {number.name}", sum(made, Counts())
+        cache = self._place() / "cache"
+        reference.again(self._place(), cache)
+        for kind in DAMAGES_OF_WEIGHTS:
+            times = range(self._kills // 40)
+            made = (conversions.damage(reference, self._place(), cache, kind, self._rng) for _ in times)
+            yield f"a conversion damaged: {kind}", sum(made, Counts())
+        starved = (conversions.starve(reference, self._place(), size) for size in (1_000, 20_000))
+        yield "no room for a conversion", sum(starved, Counts())
 
     def _disturbed(self, times: int, number: signal.Signals) -> Counts:
         counts = Counts()
@@ -123,7 +144,9 @@ def main() -> int:
     )
     print(f"{table}\n\n{told}")
     if options.out:
-        options.out.write_text(f"{ABOUT}\n{told}\n\n{table}\n", encoding="utf-8")
+        written = options.out.read_text(encoding="utf-8") if options.out.is_file() else ""
+        kept = "".join(written.partition(AFTER)[1:])
+        options.out.write_text(f"{ABOUT}\n{told}\n\n{table}\n{kept and chr(10) + kept}", encoding="utf-8")
     return int(not total.is_clean)
 
 

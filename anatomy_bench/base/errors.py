@@ -40,3 +40,9 @@ class UnfitModelError(AnatomyError):
     """A model on which no measurement would mean anything."""
 
     exit_code = 3
+
+
+class InapplicableError(AnatomyError):
+    """A quantity or an experiment that this model does not allow: claims that need it are NOT_APPLICABLE."""
+
+    exit_code = 3

@@ -1,10 +1,12 @@
-"""Progress of long work: stage, count and time left on a terminal, nothing elsewhere."""
+"""Progress of long work: stage, count and time left on a terminal; elsewhere only what must be known."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+from anatomy_bench.base.errors import AnatomyError
 
 Advance = Callable[[int], None]
 """Report that this many more steps are done."""
@@ -17,15 +19,28 @@ class Progress(Protocol):
         """Begin a stage of this many steps."""
         ...
 
+    def note(self, line: str) -> None:
+        """Say something that a person who waits must know, whether or not bars are shown."""
+        ...
+
+
+def say(line: str) -> None:
+    """A line on standard error."""
+    print(f"anatomy-bench: {AnatomyError(line)}", file=sys.stderr, flush=True)
+
 
 class SilentProgress:
-    """Tells nothing."""
+    """Shows no bars."""
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Advance]:
         """Begin a stage without showing anything."""
         del name, total
         yield lambda _: None
+
+    def note(self, line: str) -> None:
+        """One line on standard error."""
+        say(line)
 
 
 class TerminalProgress:
@@ -47,6 +62,10 @@ class TerminalProgress:
             task = shown.add_task(name, total=total)
             yield lambda steps: shown.advance(task, steps)
 
+    def note(self, line: str) -> None:
+        """One line on standard error, above any bar."""
+        say(line)
+
 
 @dataclass(frozen=True)
 class NamedProgress:
@@ -58,6 +77,10 @@ class NamedProgress:
     def stage(self, name: str, total: int) -> AbstractContextManager[Advance]:
         """Begin a stage, with the name of the work before it."""
         return self.inner.stage(f"{self.name}: {name}", total)
+
+    def note(self, line: str) -> None:
+        """As it is."""
+        self.inner.note(line)
 
 
 def progress_for_terminal() -> Progress:

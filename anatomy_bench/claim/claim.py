@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from anatomy_bench.base.errors import InapplicableError
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.record import Record
 
@@ -257,6 +258,14 @@ class Verdict(Record):
     note: str = ""
 
 
+def estimate_of(claim: Claim, measurements: Sequence[Any]) -> Estimate | NotApplicable:
+    """What a claim estimates from the measurements that it needs, or why it cannot be asked of this model."""
+    try:
+        return claim.estimate(*measurements)
+    except InapplicableError as error:
+        return NotApplicable(str(error))
+
+
 def judge(
     claim: Claim,
     layer_count: int | None,
@@ -277,7 +286,7 @@ def judge(
     inapplicable = claim.applies(layer_count) if layer_count is not None else None
     if inapplicable:
         return Verdict(claim.id, VerdictWord.NOT_APPLICABLE, reason=inapplicable)
-    estimate = claim.estimate(*measurements)
+    estimate = estimate_of(claim, measurements)
     if isinstance(estimate, NotApplicable):
         return Verdict(claim.id, VerdictWord.NOT_APPLICABLE, reason=estimate.reason)
     word, reason = _weigh(claim, estimate, numerical_error)

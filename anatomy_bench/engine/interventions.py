@@ -5,6 +5,7 @@ An intervention only describes a change. `Subject.applied` makes it in place and
 An experiment's own interventions are in its folder, here or in another package.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
@@ -55,6 +56,8 @@ class Intervention(Protocol):
         ...
 
 
+_STACKED_VECTORS = re.compile(r"bias(es)?$|norm(\.weight)?$")
+
 KindT = TypeVar("KindT", bound=type[Record])
 
 _KINDS: dict[str, type[Record]] = {}
@@ -84,7 +87,7 @@ def intervention_from_data(data: Mapping[str, Any]) -> Intervention:
     Raises:
         ValueError: no such kind is registered, or the fields do not fit it.
     """
-    kind = data.get("kind")
+    kind = str(data.get("kind"))
     if kind not in _KINDS:
         raise ValueError(f"no kind of intervention {kind!r}; there are: {', '.join(sorted(_KINDS))}")
     found: Any = from_data(_KINDS[kind], data)
@@ -92,9 +95,12 @@ def intervention_from_data(data: Mapping[str, Any]) -> Intervention:
     return intervention
 
 
-def is_matrix(tensor: "Tensor") -> bool:
-    """Whether a parameter has rows and columns."""
-    return tensor.ndim >= 2  # noqa: PLR2004 (rows and columns)
+def is_matrix(name: str, tensor: "Tensor") -> bool:
+    """Whether a parameter is a weight matrix: has rows and columns, and is no stack of biases or norms.
+
+    Layers of experts keep a bias for each expert in one tensor, and some norms have a row for each head.
+    """
+    return tensor.ndim >= 2 and not _STACKED_VECTORS.search(name)  # noqa: PLR2004 (rows and columns)
 
 
 def require_alike(layer: int, weights_of: "WeightsOf", others: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """A model's decoder layers, each of which can be changed, skipped or intercepted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from anatomy_bench.base.errors import UnfitModelError
 from anatomy_bench.engine.interventions import Intervention
+from anatomy_bench.engine.memory import is_out_of_memory
 
 Forward = Callable[..., Any]
 
@@ -19,6 +20,7 @@ class LayerStack:
     Attributes:
         model: the whole model.
         layers: its decoder layers, first to last.
+        hands_on: those that hand more on to later layers than hidden states, such as keys and values that they share.
     """
 
     def __init__(self, model: Any, layers: Sequence[nn.Module]) -> None:
@@ -29,6 +31,7 @@ class LayerStack:
         """
         self.model = model
         self.layers = tuple(layers)
+        self.hands_on: set[int] = set()
         self._output_form = self._observe_calls()
 
     def _observe_calls(self) -> int | None:
@@ -39,13 +42,25 @@ class LayerStack:
         def observed(index: int, forward: Forward) -> Forward:
             def run(*args: Any, **kwargs: Any) -> Any:
                 calls.append(index)
+                before = _entries(kwargs)
                 outputs.append(forward(*args, **kwargs))
+                if _entries(kwargs) != before:
+                    self.hands_on.add(index)
                 return outputs[-1]
 
             return run
 
-        with self.forwards(observed), torch.inference_mode():
-            self.model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=self.device), use_cache=False)
+        try:
+            with self.forwards(observed), torch.inference_mode():
+                self.model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=self.device), use_cache=False)
+        except Exception as error:  # whatever it trips over, the checkpoint cannot be run
+            if is_out_of_memory(error) or "CUDA" in str(error):  # of the device, not of the model
+                raise
+            line = next(iter(str(error).strip().splitlines()), "")
+            raise UnfitModelError(
+                f"{type(self.model).__name__} loads, but its first forward pass fails; config.json may not fit the "
+                f"weights ({type(error).__name__}: {line[:120]})"
+            ) from error
         forms = {len(output) if isinstance(output, tuple) else None for output in outputs}
         are_hidden = all(isinstance(output[0] if isinstance(output, tuple) else output, Tensor) for output in outputs)
         if calls != list(range(len(self.layers))) or len(forms) != 1 or not are_hidden:
@@ -128,7 +143,7 @@ class LayerStack:
         try:
             for layer, weights in changed.items():
                 self._write(layer, weights)
-            with self.forwards(lambda index, _: self.pass_by if index in passed_by else None):
+            with self.forwards(lambda index, forward: self._passing_by(index, forward) if index in passed_by else None):
                 yield
         finally:
             self._restore(originals)
@@ -136,6 +151,20 @@ class LayerStack:
     def pass_by(self, *args: Any, **kwargs: Any) -> Any:
         """A forward that returns its input, in the form in which the layer would return it."""
         return self.as_output(hidden_input(args, kwargs))
+
+    def _passing_by(self, index: int, forward: Forward) -> Forward:
+        """What takes the place of a layer that is passed by.
+
+        A layer whose keys and values later layers read still makes them; its output goes nowhere.
+        """
+        if index not in self.hands_on:
+            return self.pass_by
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            forward(*args, **kwargs)
+            return self.pass_by(*args, **kwargs)
+
+        return run
 
     def _restore(self, originals: Mapping[int, Mapping[str, Tensor]]) -> None:
         """Write all weights back; start again if an interrupt comes in between."""
@@ -152,6 +181,12 @@ class LayerStack:
         with torch.no_grad():
             for name, tensor in weights.items():
                 parameters[name].copy_(tensor)
+
+
+def _entries(kwargs: Mapping[str, Any]) -> dict[str, list[int]]:
+    """What lies in the containers that a layer is given, by their names: some put their keys and values there."""
+    containers = {name: value for name, value in kwargs.items() if isinstance(value, MutableMapping)}
+    return {name: [id(each) for each in value.values()] for name, value in containers.items()}
 
 
 def _restore_forward(layer: nn.Module, previous: Forward | None) -> None:

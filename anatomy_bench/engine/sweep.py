@@ -81,7 +81,10 @@ def can_walk(stack: LayerStack) -> bool:
     A few architectures depend on the number of sentences elsewhere: BLOOM passes its layers an
     entry for each head of each sentence, GPT-BigCode reshapes what its last layer returns, and
     MPT's entries, one per head, look like one per sentence if both numbers are equal.
+    Layers that hand keys and values on (Gemma 3n) would hand on those of other copies.
     """
+    if stack.hands_on:
+        return False
     kinds: list[list[int]] = [[1, 2, 3], [3, 1]]
     variants: list[Intervention] = [Skip(0), Skip(1)]
     heads = getattr(stack.model.config.get_text_config(), "num_attention_heads", None)

@@ -112,6 +112,20 @@ class Experiment(Protocol):
 
 
 @runtime_checkable
+class ReadsMore(Protocol):
+    """An experiment that reads texts of its own beside the one that is scored.
+
+    Attributes:
+        texts: those.
+    """
+
+    @property
+    def texts(self) -> Sequence[Corpus]:
+        """All of them."""
+        ...
+
+
+@runtime_checkable
 class FollowUp(Protocol):
     """An experiment whose config depends on what another has measured.
 

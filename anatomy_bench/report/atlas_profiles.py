@@ -1,5 +1,6 @@
 """Importance of the layers of many models in one figure, at relative depth."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ class Profile:
         label: of the model.
         layer_count: of the model.
         layers: those measured.
-        percent: rise of perplexity by kind of ablation, one value for each layer.
+        percent: rise of perplexity by kind of ablation, one value for each layer; NaN where it could not be done.
         intervals: of these values.
     """
 
@@ -81,23 +82,23 @@ def _profile(model: Model) -> Profile | None:
     measured = model.ledger.measurement(Need("ablation"))
     if not isinstance(measured, AblationMeasurement) or not measured.layers:
         return None
-    variants = {name: [layer.variants[name] for layer in measured.layers] for name, _ in _PANELS}
+    variants = {name: [each.variants.get(name) for each in measured.layers] for name, _ in _PANELS}
     return Profile(
         model.label,
         measured.subject.layers,
-        [layer.layer for layer in measured.layers],
-        {name: [variant.degradation_percent for variant in found] for name, found in variants.items()},
-        {name: [variant.interval95_percent for variant in found] for name, found in variants.items()},
+        [each.layer for each in measured.layers],
+        {name: [each.degradation_percent if each else math.nan for each in found] for name, found in variants.items()},
+        {name: [each.interval95_percent if each else None for each in found] for name, found in variants.items()},
     )
 
 
 def _published(atlas: Atlas) -> dict[float, float]:
-    """The published profile by relative depth, if a finding of a paper that has one is shown."""
+    """A published profile by relative depth: of the first paper shown that has an ablation of its own."""
     known = all_papers()
     for paper in dict.fromkeys(row.finding.paper for row in atlas.findings if row.finding.paper in known):
         numbers = known[paper].published
-        if "ablation" in numbers:
-            count = numbers["ablation"]["layer_count"]
+        count = numbers.get("ablation", {}).get("layer_count")
+        if count is not None:
             found = published_degradation(numbers, count)
             return {relative_depth(layer, count): percent for layer, percent in found.items()}
     return {}
@@ -136,10 +137,11 @@ def _rows(profile: Profile) -> list[tuple[str, ...]]:
             profile.label,
             f"L{layer}",
             f"{depth:.2f}",
-            *(
-                f"{quantity(profile.percent[name][place])} {interval_text(profile.intervals[name][place])}"
-                for name, _ in _PANELS
-            ),
+            *(_cell(profile.percent[name][place], profile.intervals[name][place]) for name, _ in _PANELS),
         )
         for place, (layer, depth) in enumerate(zip(profile.layers, profile.depths, strict=True))
     ]
+
+
+def _cell(percent: float, interval: Interval | None) -> str:
+    return "–" if math.isnan(percent) else f"{quantity(percent)} {interval_text(interval)}"

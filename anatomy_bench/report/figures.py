@@ -71,7 +71,13 @@ def figures_of(finding: JudgedFinding, ledger: Ledger) -> tuple[Figure, ...]:
 
 
 def published_degradation(published: Mapping[str, Any], layer_count: int) -> dict[int, float]:
-    """A paper's own ablation by layer, from its table `ablation`; empty for a model of another depth."""
+    """A paper's own ablation by layer; empty for a model of another depth.
+
+    Args:
+        published: the paper's numbers. Those with a table `ablation` that has a `layer_count` have its `layers` too,
+            each with `layer` and `degradation_percent` (averaged away).
+        layer_count: of the model.
+    """
     table = published.get("ablation", {})
     if table.get("layer_count") != layer_count:
         return {}

@@ -15,7 +15,8 @@ def plan_text(plan: Plan) -> str:
     headers = ("experiment", "text", "jobs", "stored", "GFLOP", "time", "memory")
     rows = [_row(plan, measurement) for measurement in plan.measurements]
     table = tabulate(rows, headers, disable_numparse=True, colalign=("left", "left", *["right"] * 5))
-    return f"{table}\n\n{_summary(plan)}"
+    inapplicable = [f"{need.name}: not applicable: {reason}" for need, reason in plan.inapplicable.items()]
+    return "\n\n".join(filter(None, (table, "\n".join(inapplicable), _summary(plan))))
 
 
 def _row(plan: Plan, planned: Planned) -> Sequence[str]:
@@ -39,9 +40,9 @@ def _row(plan: Plan, planned: Planned) -> Sequence[str]:
 def _summary(plan: Plan) -> str:
     missing = [measurement for measurement in plan.measurements if not measurement.is_stored]
     if not missing:
-        return "Nothing to measure: all of it is stored."
-    seconds = sum(plan.seconds(planned) for planned in missing)
-    peak = plan.weight_bytes + max(planned.bytes for planned in missing)
+        return "Nothing to measure: all of it is stored." if plan.measurements else "Nothing to measure."
+    seconds = sum(plan.seconds(each) for each in missing)
+    peak = plan.weight_bytes + max(each.bytes for each in missing)
     rate = f"{plan.flops_per_second / _GIGA:,.0f} GFLOP/s"
     return (
         f"About {duration_text(seconds)} at {rate}, as the intact model just took; {_memory_text(peak)} at the peak,\n"

@@ -23,6 +23,9 @@ from anatomy_bench.values.quantities import quantity
 CONSISTENCY_TABLE = "consistency"
 TABLES = (*(profile.value for profile in Profile), CONSISTENCY_TABLE)
 EXPECTED_FOLDER = Path("claims", "expected")
+_USUAL = "float32"
+"""Precision of a record that names none."""
+
 _HEADER = "Written by --record-expected. A verdict that no longer matches its record fails the run."
 
 
@@ -61,11 +64,27 @@ class JudgedObject:
         name: of the model or the paper.
         digest: of the weights or the published numbers; verdicts on others do not count.
         commit: of the hub that the weights came from; another commit may hold the same weights.
+        precision: of the arithmetic; `None` is float32, or a paper.
+        corpus: digest of the user's own text; `None` is the suite's.
     """
 
     name: str
     digest: str
     commit: str | None = field(default=None, compare=False)
+    precision: str | None = None
+    corpus: str | None = None
+
+    def difference(self, now: "JudgedObject") -> str:
+        """In words, why a record of this holds nothing of the other; nothing if it does."""
+        if self.digest != now.digest:
+            precision = f" in {now.precision}" if now.precision else ""
+            digests = f"digest {self.digest[:12]}; {now.name}{precision} has {now.digest[:12]}"
+            return f"was recorded for other weights ({digests})"
+        if (self.precision or _USUAL) != (now.precision or _USUAL):
+            return f"was recorded in {self.precision or _USUAL}, and this run is in {now.precision or _USUAL}"
+        if self.corpus != now.corpus:
+            return f"was recorded on {_text(self.corpus)}, and this run scores {_text(now.corpus)}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -106,13 +125,15 @@ def read_expected(path: Path, claims: Collection[str]) -> ExpectedVerdicts:
         UsageError: no such file, malformed, or naming a claim or a verdict that does not exist.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         words = {
             _table_name(name): {claim: VerdictWord(word) for claim, word in table.items()}
             for name, table in content["verdicts"].items()
         }
         commit = str(content["commit"]) if "commit" in content else None
-        expected = ExpectedVerdicts(JudgedObject(str(content["subject"]), str(content["digest"]), commit), words)
+        others = (str(content[name]) if name in content else None for name in ("precision", "corpus"))
+        judged = JudgedObject(str(content["subject"]), str(content["digest"]), commit, *others)
+        expected = ExpectedVerdicts(judged, words)
     except OSError as error:
         raise UsageError(f"cannot read expected verdicts {path}: {error.strerror}") from None
     except KeyError as error:
@@ -150,20 +171,49 @@ def check_digest(expected: ExpectedVerdicts, judged: JudgedObject, path: Path) -
     """Refuse verdicts that were recorded on other weights, such as those that a branch of the hub has left behind.
 
     Raises:
-        UsageError: the digests differ.
+        UsageError: weights, precision or text differ.
     """
     then = expected.judged
-    if then.digest == judged.digest:
+    difference = then.difference(judged)
+    if not difference:
         return
-    if then.commit and judged.commit and then.name == judged.name:
+    if then.digest != judged.digest and then.commit and judged.commit and then.name == judged.name:
         raise UsageError(
             f"expected verdicts {path} are of {then.name} at commit {then.commit}, which now is {judged.commit} with "
-            f"other weights; give --revision {then.commit}, or record anew with --record-expected"
+            f"other weights; give --revision {then.commit}, or record anew with --record-expected --expected FILE"
         )
-    raise UsageError(
-        f"expected verdicts {path} are of digest {then.digest[:12]}, {judged.name} has "
-        f"{judged.digest[:12]}; record them with --record-expected"
-    )
+    raise UsageError(f"{path} {difference}; give one of its own with --record-expected --expected FILE")
+
+
+def check_replaceable(path: Path, judged: JudgedObject) -> None:
+    """Refuse to write verdicts over those of another model, precision or text, or over what is no record.
+
+    A paper's own record follows its published numbers.
+
+    Raises:
+        UsageError: the file holds something else.
+    """
+    if not path.exists():
+        return
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        then = JudgedObject(
+            str(content["subject"]), str(content["digest"]), None, content.get("precision"), content.get("corpus")
+        )
+    except OSError as error:
+        raise UsageError(f"cannot read expected verdicts {path}: {error.strerror}") from error
+    except (ValueError, KeyError, RecursionError) as error:
+        raise UsageError(f"{path} is no record of verdicts; it is not replaced: give --expected FILE") from error
+    is_paper = judged.precision is None and then.precision is None and then.name == judged.name
+    difference = "" if is_paper else then.difference(judged)
+    if difference:
+        raise UsageError(
+            f"{path} {difference}; it is not replaced: give --expected FILE for a record beside it, or remove it"
+        )
+
+
+def _text(corpus: str | None) -> str:
+    return f"the text {corpus[:12]}" if corpus else "the suite's own text"
 
 
 def record_expected(
@@ -179,7 +229,11 @@ def record_expected(
         table: the profile, or `consistency`.
         claims: all claims by id.
         verdicts: the run's, by id of the claim.
+
+    Raises:
+        UsageError: the file is about something else, or cannot be written.
     """
+    check_replaceable(path, judged)
     document = _document(path, judged)
     for name, recorded in list(document["verdicts"].items()):
         document["verdicts"][name] = _renamed(recorded, claims)
@@ -216,10 +270,7 @@ def _comment(claim: Claim, verdict: Verdict) -> str:
 def _document(path: Path, judged: JudgedObject) -> Any:
     """The file as it stands if it is about the same thing, else a new one."""
     if path.is_file():
-        try:
-            document = tomlkit.parse(path.read_text(encoding="utf-8"))
-        except ValueError:
-            document = tomlkit.document()
+        document = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
         if document.get("digest") == judged.digest and "verdicts" in document:
             if judged.commit is not None:
                 document["commit"] = judged.commit
@@ -228,7 +279,8 @@ def _document(path: Path, judged: JudgedObject) -> Any:
     document.add(tomlkit.comment(_HEADER))
     document.add("subject", tomlkit.item(judged.name))
     document.add("digest", tomlkit.item(judged.digest))
-    if judged.commit is not None:
-        document.add("commit", tomlkit.item(judged.commit))
+    for name in ("precision", "corpus", "commit"):
+        if getattr(judged, name) is not None:
+            document.add(name, tomlkit.item(getattr(judged, name)))
     document.add("verdicts", tomlkit.table(is_super_table=True))
     return document

@@ -1,12 +1,12 @@
 """List what the store has, check it, and remove what is no longer of use."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.plain import age_seconds, own_folders, plain_files, read_plain, remove
 from anatomy_bench.run.provenance import is_current
 from anatomy_bench.run.store import DAMAGED, StoredJob, file_of, set_aside
 from anatomy_bench.values.record import Record, from_json
@@ -154,7 +154,7 @@ def prune_store(folder: Path, selected: Selection, *, dry_run: bool = False) -> 
     """
     jobs = [job for path in _job_files(folder) if (job := _read(path)) is not None and job in selected]
     if not dry_run:
-        _remove(job.path for job in jobs)
+        remove(job.path for job in jobs)
     return tuple(jobs)
 
 
@@ -169,36 +169,44 @@ def prune_rubbish(folder: Path, *, dry_run: bool = False) -> tuple[Path, ...]:
     """
     rubbish = (*_damaged(folder), *_leftovers(folder))
     if not dry_run:
-        _remove(rubbish)
+        remove(rubbish)
     return rubbish
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """What lies where jobs are kept. Not `Path.glob`, which follows links."""
+    for experiment in own_folders(folder):
+        for part in own_folders(experiment):
+            yield from plain_files(part)
+
+
 def _job_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*/*/*.json") if not path.name.startswith("."))
+    return [path for path in _files(folder) if path.suffix == ".json" and not path.name.startswith(".")]
 
 
 def _damaged(folder: Path) -> tuple[Path, ...]:
-    return tuple(sorted(folder.glob(f"*/*/*{DAMAGED}")))
+    return tuple(path for path in _files(folder) if path.suffix == DAMAGED)
 
 
 def _leftovers(folder: Path) -> tuple[Path, ...]:
-    """Temporary files of `write_atomically` whose process must have ended."""
-    return tuple(sorted(path for path in folder.glob("*/*/.*.json.*") if _age_seconds(path) > _LEFTOVER_SECONDS))
+    """Temporary files of `write_atomically` whose process must be gone."""
+    temporary = (path for path in _files(folder) if path.match(".*.json.*"))
+    return tuple(path for path in temporary if age_seconds(path) > _LEFTOVER_SECONDS)
 
 
 def _read(path: Path) -> KeptJob | None:
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
         job = from_json(StoredJob, content)
     except (OSError, ValueError):  # removed meanwhile, or not a job
         return None
-    kept = KeptJob(path, job.key, len(job.results), len(content), _age_seconds(path))
+    kept = KeptJob(path, job.key, len(job.results), len(content), age_seconds(path))
     return kept if "experiment" in job.key else None
 
 
 def _is_what_was_stored(path: Path, folder: Path) -> bool:
     try:
-        stored = from_json(StoredJob, path.read_bytes())
+        stored = from_json(StoredJob, read_plain(path))
         return stored.is_whole and folder / file_of(stored.key) == path
     except FileNotFoundError:  # removed meanwhile
         return True
@@ -206,18 +214,3 @@ def _is_what_was_stored(path: Path, folder: Path) -> bool:
         return False
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _age_seconds(path: Path) -> float:
-    try:
-        return max(0.0, time.time() - path.stat().st_mtime)
-    except FileNotFoundError:
-        return 0.0
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot remove {path}: {error.strerror}") from error

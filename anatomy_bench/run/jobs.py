@@ -1,6 +1,6 @@
 """The part of a run that another process, on this machine or another, can do for it: single jobs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,11 @@ class SubjectSource:
         """The source that the options of a run name."""
         return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
 
-    def load(self) -> "Subject":
+    def load(self, texts: Sequence[str] | None = None) -> "Subject":
         """Load the model, with all files from one commit, and check that it is fit.
+
+        Args:
+            texts: that it must be fit for; `None` is the built-in one, and empty asks of the weights alone.
 
         Raises:
             AnatomyError: it cannot be loaded, or nothing measured on it would mean anything.
@@ -57,7 +60,7 @@ class SubjectSource:
             source = resolve_source(self.model, self.revision)
             commit = commit_of(source.location, source.revision) if isinstance(source.location, str) else None
             pinned = replace(source, revision=commit or source.revision)
-            return load_subject(pinned, device=self.device, dtype=self.dtype, permissions=allowed)
+            return load_subject(pinned, device=self.device, dtype=self.dtype, permissions=allowed, texts=texts)
         except OSError as error:  # a name that is too long, a file without permission, a full disk
             raise UsageError(f"cannot load {self.model}: {error.strerror or error}") from error
 
@@ -87,4 +90,4 @@ def run_job(source: SubjectSource, task: Task, job: Job) -> dict[Any, Finished]:
 
 @cache
 def _loaded(source: SubjectSource) -> "Subject":
-    return source.load()
+    return source.load(texts=())  # found fit by the run that made the task

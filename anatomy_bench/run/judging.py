@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from anatomy_bench.base.atomic import check_file, check_folder
+from anatomy_bench.base.errors import UsageError
 from anatomy_bench.claim.claim import Claim, Verdict, VerdictWord
 from anatomy_bench.claim.quantities import measured_text
 from anatomy_bench.registry import all_claims, paper_of
@@ -16,6 +17,7 @@ from anatomy_bench.run.expected import (
     JudgedObject,
     Outcome,
     check_digest,
+    check_replaceable,
     expected_path,
     outcome,
     read_expected,
@@ -64,6 +66,11 @@ class Judging:
         self._record = record
         self._papers: dict[Path, ExpectedVerdicts | None] = {}
         if record:
+            if run.options.corpus is not None and not self._is_named:
+                raise UsageError(
+                    f"--record-expected would write verdicts on {run.options.corpus} over those on the suite's own "
+                    "text; give --expected FILE as well"
+                )
             check_file(self._path)
             check_folder(root / EXPECTED_FOLDER)  # of the verdicts on a paper's arithmetic
         self._named = read_expected(self._path, all_claims()) if self._is_named and not record else None
@@ -75,7 +82,9 @@ class Judging:
             AnatomyError: the first problem found.
         """
         self.run.prepare()
-        if not self._record:
+        if self._record:
+            check_replaceable(self._path, self._subject)
+        else:
             _ = self._expected_of_subject
 
     def judge(self, claim: Claim) -> Judged:
@@ -119,7 +128,8 @@ class Judging:
     @property
     def _subject(self) -> JudgedObject:
         record = self.run.subject.record
-        return JudgedObject(record.name, record.digest, record.commit)
+        own_text = self.run.corpus.digest if self.run.options.corpus is not None else None
+        return JudgedObject(record.name, record.digest, record.commit, self.run.subject.dtype, own_text)
 
     @cached_property
     def _expected_of_subject(self) -> ExpectedVerdicts | None:
@@ -127,7 +137,7 @@ class Judging:
         if self._named is not None:
             check_digest(self._named, self._subject, self._path)
             return self._named
-        return self._found if self._found and self._found.judged.digest == self._subject.digest else None
+        return self._found if self._found and not self._found.judged.difference(self._subject) else None
 
     @cached_property
     def _found(self) -> ExpectedVerdicts | None:
@@ -142,9 +152,8 @@ class Judging:
         if self._record or self._found is None or self._expected_of_subject is not None:
             return ""
         return (
-            f"{self._path} was recorded for other weights (digest {self._found.judged.digest[:12]}; "
-            f"{self._subject.name} in {self.run.subject.dtype} has {self._subject.digest[:12]}), so these verdicts are "
-            "not checked against it; --record-expected --expected FILE writes a record for this model"
+            f"{self._path} {self._found.judged.difference(self._subject)}, so these verdicts are not checked against "
+            "it; --record-expected --expected FILE writes a record for this run"
         )
 
     def _paper_path(self, claim_id: str) -> Path:

@@ -4,7 +4,9 @@ Reports are made from it alone, and its measurements can be judged again.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,7 @@ class Ledger(Record):
                     return from_data(kind, kept.data)
                 except ValidationError:
                     which = f"the ledger's measurement of {need.experiment}"
-                    raise UsageError(f"{which} is not of this version of anatomy_bench") from None
+                    raise UsageError(f"{which} is not of this version of anatomy_bench, or was altered") from None
         return None
 
 
@@ -187,7 +189,7 @@ def read_ledger(path: Path) -> Ledger:
     """
     path = path / LEDGER_FILE if path.is_dir() else path
     try:
-        ledger = from_json(Ledger, path.read_bytes())
+        ledger = from_json(Ledger, path.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise UsageError(f"cannot read ledger {path}: {error.strerror}") from None
     except ValidationError:
@@ -199,6 +201,23 @@ def read_ledger(path: Path) -> Ledger:
     if ledger.schema != SCHEMA:
         raise UsageError(f"{path} has schema {ledger.schema}; this version reads {SCHEMA}")
     return ledger
+
+
+@contextmanager
+def believing(*ledgers: Path) -> Iterator[None]:
+    """Use what ledgers hold: what does not hang together, such as a layer that is missing, is said in one line.
+
+    Raises:
+        UsageError: the body has stumbled over it.
+    """
+    try:
+        yield
+    except (LookupError, StopIteration, ArithmeticError, ValueError, TypeError, AssertionError) as error:
+        names = " or ".join(map(str, ledgers)) or "the ledger"
+        raise UsageError(
+            f"{names} does not hang together: a measurement lacks what its own config names ({type(error).__name__}); "
+            "no run of this version wrote it"
+        ) from error
 
 
 def _texts(data: Any) -> Iterator[str]:

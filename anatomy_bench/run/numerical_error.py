@@ -12,13 +12,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError
+from anatomy_bench.claim.claim import Claim, Estimate, Need, NumericalError, estimate_of
+from anatomy_bench.engine.cost import WORKSPACE_BYTES
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.task import Task
 from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
+from anatomy_bench.values.statistics import bootstrap_bytes
 
 NOISE_FLOOR = Need("noise_floor")
 """Measured on the run's own text; the error is relative, so it is used for other texts as well."""
@@ -26,6 +28,10 @@ NOISE_FLOOR = Need("noise_floor")
 COPIES = 16
 RESAMPLES = 100
 """Resamples for the copies' intervals, the same for all copies, so that only rounding moves the ends."""
+
+
+_SCORE_BYTES = 32
+"""Of a number in a tuple: a Python float, and where it is."""
 
 
 @runtime_checkable
@@ -80,6 +86,15 @@ def rests_on_noise_floor(need: Need) -> bool:
     return not isinstance(get_experiment(need.experiment), Amplifying)
 
 
+def statistics_bytes(task: Task) -> int:
+    """Memory of what is drawn from a task's scores: its intervals, and the copies that rounding is judged by."""
+    resamples, corpus = getattr(task.config, "resamples", 0), task.setting.corpus
+    if not resamples or corpus is None:
+        return 0
+    kept = _SCORE_BYTES * (COPIES + 3) * len(task.units) * corpus.sentences
+    return WORKSPACE_BYTES + kept + bootstrap_bytes(resamples, corpus.sentences, len(task.units))
+
+
 def disturbed(made: Assembled, relative_error: float) -> list[Measurement]:
     """Copies of a measurement as it might have come out if rounding had gone differently.
 
@@ -107,7 +122,7 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
     Returns:
         `None` without copies, or if the claim does not apply to them.
     """
-    estimates = [each for measurements in copies if isinstance(each := claim.estimate(*measurements), Estimate)]
+    estimates = [each for measurements in copies if isinstance(each := estimate_of(claim, measurements), Estimate)]
     if not estimates:
         return None
     intervals = [estimate.interval95 for estimate in estimates if estimate.interval95 is not None]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.text import as_utf8
 from anatomy_bench.values.profile import Profile
 
 if TYPE_CHECKING:
@@ -159,5 +160,5 @@ def repeating(options: Options, subject: "SubjectRecord", made: "Provenance") ->
         if each.kind is bool:
             words += [f"--{each.flag}"] if value else []
         elif value is not None:
-            words += [f"--{each.flag}", str(value)]
+            words += [f"--{each.flag}", as_utf8(str(value))]
     return tuple(words)

@@ -1,6 +1,6 @@
 """What a run would measure and what it would cost, before anything is measured."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from anatomy_bench.claim.claim import Claim, Need
@@ -17,12 +17,14 @@ class Planned:
         jobs: number of jobs in it.
         missing: costs of the jobs that are not stored.
         is_whole: whether these are all jobs. If not, the others depend on a measurement that does not exist yet.
+        statistics_bytes: of what is drawn from its scores, once all jobs are done.
     """
 
     need: Need
     jobs: int
     missing: tuple[Cost, ...]
     is_whole: bool
+    statistics_bytes: int = 0
 
     @property
     def is_stored(self) -> bool:
@@ -37,7 +39,8 @@ class Planned:
     @property
     def bytes(self) -> int:
         """Memory at the peak, beyond the model's weights."""
-        return max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
+        jobs = max((cost.bytes + WORKSPACE_BYTES for cost in self.missing), default=0)
+        return max(jobs, self.statistics_bytes)
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class Plan:
 
     Attributes:
         measurements: in the order in which they would be made.
+        inapplicable: those that this model does not allow, and why.
         weight_bytes: of the model.
         flops_per_second: speed at which the intact model has just been scored.
     """
 
     measurements: tuple[Planned, ...]
+    inapplicable: Mapping[Need, str]
     weight_bytes: int
     flops_per_second: float
 

@@ -7,17 +7,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.base.atomic import check_folder
+from anatomy_bench.base.errors import InapplicableError, UsageError
 from anatomy_bench.base.locations import cache_folder
 from anatomy_bench.base.progress import NamedProgress, Progress, SilentProgress
-from anatomy_bench.claim.claim import Claim, Need, Verdict, judge
+from anatomy_bench.claim.claim import Claim, Need, Verdict, VerdictWord, judge
 from anatomy_bench.engine.cost import sweep_cost
 from anatomy_bench.engine.interventions import Intact
-from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, Setting
+from anatomy_bench.experiments.experiment import Finished, FollowUp, Job, ReadsMore, Setting
 from anatomy_bench.experiments.noise_floor.experiment import NoiseFloorMeasurement
 from anatomy_bench.experiments.scored import score_together
 from anatomy_bench.registry import get_experiment
 from anatomy_bench.run.jobs import SubjectSource, do_job
-from anatomy_bench.run.numerical_error import COPIES, NOISE_FLOOR, Assembled, disturbed, numerical_error
+from anatomy_bench.run.numerical_error import (
+    COPIES,
+    NOISE_FLOOR,
+    Assembled,
+    disturbed,
+    numerical_error,
+    statistics_bytes,
+)
 from anatomy_bench.run.options import Options
 from anatomy_bench.run.plan import Plan, Planned
 from anatomy_bench.run.provenance import provenance
@@ -72,7 +80,7 @@ class Run:
         Raises:
             AnatomyError: it cannot be loaded, or nothing measured on it would mean anything.
         """
-        return SubjectSource.of(self.options).load()
+        return SubjectSource.of(self.options).load(self.corpus.sentences)
 
     @cached_property
     def _store(self) -> Store:
@@ -115,7 +123,10 @@ class Run:
         layers = self.subject.record.layers if claim.runs_model else None
         if layers is not None and claim.applies(layers):
             return judge(claim, layers, ())
-        measured = [self.measure(need) for need in claim.needs]
+        try:
+            measured = [self.measure(need) for need in claim.needs]
+        except InapplicableError as error:
+            return Verdict(claim.id, VerdictWord.NOT_APPLICABLE, reason=str(error))
         return judge(claim, layers, measured, numerical_error(claim, self._disturbed(claim.needs)))
 
     @property
@@ -135,9 +146,13 @@ class Run:
     def plan(self, needs: Iterable[Need]) -> Plan:
         """What is still to be measured for these needs, and its cost. Measures nothing."""
         planned: dict[Need, Planned] = {}
+        inapplicable: dict[Need, str] = {}
         for need in needs:
-            self._plan(need, planned)
-        return Plan(tuple(planned.values()), self.subject.size.weight_bytes, self._flops_per_second())
+            try:
+                self._plan(need, planned)
+            except InapplicableError as error:
+                inapplicable[need] = str(error)
+        return Plan(tuple(planned.values()), inapplicable, self.subject.size.weight_bytes, self._flops_per_second())
 
     def _plan(self, need: Need, planned: dict[Need, Planned]) -> Planned:
         if need not in planned:
@@ -149,7 +164,7 @@ class Run:
             missing = tuple(
                 task.experiment.cost(job, self.subject.size, text) for job in task.jobs if job not in stored
             )
-            planned[need] = Planned(need, len(task.jobs), missing, is_whole)
+            planned[need] = Planned(need, len(task.jobs), missing, is_whole, statistics_bytes(task))
         return planned[need]
 
     def _flops_per_second(self) -> float:
@@ -162,13 +177,43 @@ class Run:
     def _task(self, need: Need) -> Task:
         """The task, but without what its config takes from another measurement."""
         experiment = get_experiment(need.experiment)
-        corpus = load_corpus(need.corpus) if need.corpus else self.corpus
+        corpus = self._text(need)
+        if isinstance(experiment, ReadsMore):
+            for text in experiment.texts:
+                self._require_room(text)
         setting = Setting(
             self.subject.record,
             self.subject.corpus_record(corpus) if experiment.reads_corpus else None,
             provenance(self.subject, experiment, self.profile, self.options.seed),
         )
         return Task(need, experiment, experiment.configure(self.profile, need.layers), setting, corpus)
+
+    def _text(self, need: Need) -> Corpus:
+        """The text that a need is measured on.
+
+        Raises:
+            InapplicableError: it asks for a built-in one, which is no second opinion on the user's, or does not fit.
+        """
+        if need.corpus is None:
+            return self.corpus
+        if self.options.corpus is not None:
+            raise InapplicableError(
+                f"asked on the built-in text {need.corpus} as a second opinion; beside --corpus there is no second text"
+            )
+        text = load_corpus(need.corpus)
+        self._require_room(text)
+        return text
+
+    def _require_room(self, text: Corpus) -> None:
+        """Check that the model can read a built-in text.
+
+        Raises:
+            InapplicableError: it cannot.
+        """
+        try:
+            self.subject.tokenize(text.sentences)
+        except UsageError as error:
+            raise InapplicableError(f"the built-in text {text.name} does not suit this model: {error}") from error
 
     def _finished(self, task: Task) -> dict[Any, Finished]:
         """The result of each unit: from the store, or measured now and kept there.
@@ -179,13 +224,27 @@ class Run:
         done = self._stored(task, task.jobs)
         for waits in (False, True):
             for number, job in enumerate(task.jobs, 1):
-                if job in done:
-                    continue
-                with self._store.claimed(task.key(job), wait=waits) as is_ours:
-                    if is_ours:
-                        done |= self._stored(task, [job]) or {job: self._do(task, job, number)}
+                if job not in done:
+                    done |= self._taken(task, job, number, waits=waits)
         results = {unit: each for job in task.jobs for unit, each in zip(job, done[job], strict=True)}
         return {unit: results[unit] for unit in task.units}
+
+    def _taken(self, task: Task, job: Job, number: int, *, waits: bool) -> dict[Job, tuple[Finished, ...]]:
+        """A job done by this process or another; nothing if another is at it and this one does not wait.
+
+        Whoever waits looks into the store again and again: the other may be at what is stored already.
+        """
+        says = waits
+        while True:
+            with self._store.claimed(task.key(job), wait=waits) as is_ours:
+                found = self._stored(task, [job])
+                if found or is_ours:
+                    return found or {job: self._do(task, job, number)}
+            if not waits:
+                return {}
+            if says:
+                self._progress.note(self._store.waiting_for(task.key(job)))
+                says = False
 
     def _do(self, task: Task, job: Job, number: int) -> tuple[Finished, ...]:
         place = f"{task.need.name}, part {number} of {len(task.jobs)}" if len(task.jobs) > 1 else task.need.name

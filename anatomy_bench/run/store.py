@@ -9,15 +9,15 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.base.errors import DamagedUnitWarning, UsageError
+from anatomy_bench.base.locks import exclusively, waiting_for
+from anatomy_bench.base.plain import is_own, make_own, read_plain
 from anatomy_bench.experiments.experiment import Finished
 from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
@@ -26,6 +26,9 @@ LOCKS = "locks"
 
 DAMAGED = ".damaged"
 """Suffix of files whose content was damaged."""
+
+_FILE_MODE = 0o644
+"""Of a job's file, before the umask; its folder lets nobody else in."""
 
 
 @dataclass(frozen=True)
@@ -73,27 +76,26 @@ class Store:
 
         Args:
             key: of the job.
-            wait: wait until no other process is doing the job.
+            wait: wait some seconds for another process that is doing the job; by then it may be in the store.
 
         Yields:
-            Whether this process has the lock; without waiting, it has not if another process is doing the job.
+            Whether this process has the lock.
 
         Raises:
-            UsageError: the store cannot be written to.
+            UsageError: the store cannot be written to, or others could have filled it.
         """
-        lock = FileLock(self.folder / LOCKS / f"{_digest(key)}.lock")
-        try:
-            (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
-            lock.acquire(blocking=wait)
-        except Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise UsageError(f"cannot write to the store {self.folder}: {error.strerror}") from error
-        try:
-            yield True
-        finally:
-            lock.release()
+        with ExitStack() as held:
+            try:
+                make_own(self.folder, self.folder / LOCKS)
+                work = f"measuring {key['experiment']}"
+                is_ours = held.enter_context(exclusively(self._lock(key), work, wait=wait))
+            except OSError as error:
+                raise UsageError(f"cannot write to the store {self.folder}: {error.strerror}") from error
+            yield is_ours
+
+    def waiting_for(self, key: dict[str, Any]) -> str:
+        """One line for whoever waits for a job: which process is at it, and since when."""
+        return waiting_for(self._lock(key))
 
     def get(
         self, key: dict[str, Any], result_type: RecordKind, *, since: float | None = None
@@ -106,20 +108,18 @@ class Store:
             since: seconds since the epoch; what was stored earlier is not read.
 
         Raises:
-            UsageError: the store cannot be read.
+            UsageError: the store cannot be read, or others could have filled it.
         """
         path = self._path(key)
         try:
-            if since is not None and path.stat().st_mtime < since:
+            if not is_own(self.folder, path.parent) or (since is not None and path.lstat().st_mtime < since):
                 return None
-            content = path.read_bytes()
+            return from_json(StoredJob, read_plain(path)).finished(key, result_type)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
-        try:
-            return from_json(StoredJob, content).finished(key, result_type)
-        except ValueError:  # not JSON, of another form, or not matching its checksum
+        except ValueError:  # not a file, not JSON, not of this form, or not what the checksum says
             aside = set_aside(path)
             message = f"a stored result was damaged, set aside as {aside}; measuring again"
             warnings.warn(message, DamagedUnitWarning, stacklevel=2)
@@ -129,12 +129,20 @@ class Store:
         """Store the results of a finished job.
 
         Raises:
-            UsageError: the store cannot be written to.
+            UsageError: the store cannot be written to, or others could have filled it.
         """
         results = tuple(to_data(done.result) for done in finished)
         seconds = tuple(done.seconds for done in finished)
         stored = StoredJob(key, _digest([results, seconds]), results, seconds)
-        write_atomically(self._path(key), to_json(stored))
+        path = self._path(key)
+        try:
+            make_own(self.folder, path.parent)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        write_atomically(path, to_json(stored), mode=_FILE_MODE, follow_link=False)
+
+    def _lock(self, key: dict[str, Any]) -> Path:
+        return self.folder / LOCKS / f"{_digest(key)}.lock"
 
     def _path(self, key: dict[str, Any]) -> Path:
         return self.folder / file_of(key)

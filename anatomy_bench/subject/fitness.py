@@ -2,8 +2,10 @@
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -16,6 +18,10 @@ from anatomy_bench.values.corpus import DEFAULT_CORPUS, load_corpus
 
 _CAUSALITY_TOLERANCE = 1e-4
 """Share of the logits' range by which a later token may move an earlier logit: more than this is not rounding."""
+
+_PLAIN_DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+_ENOUGH_CHARACTERS = 8192
+"""Of text, several times the built-in one."""
 
 _KEYS_SHOWN = 3
 _LAYER_NUMBER = re.compile(r"\.\d+\.")
@@ -43,36 +49,60 @@ def check_loading(name: str, model: nn.Module, info: dict[str, Any]) -> None:
         raise UnfitModelError(f"checkpoint {name} has more layers than its config.json says: {_some_of(beyond)}")
 
 
+def check_parameters(name: str, model: nn.Module) -> None:
+    """Refuse a model whose weights are not plain floating-point numbers: packed, quantised, or nowhere.
+
+    Raises:
+        UnfitModelError: a parameter is of another kind, or a layer keeps integers beside its parameters.
+    """
+    for key, parameter in model.named_parameters():
+        kind = type(parameter.data).__name__ if type(parameter) is nn.Parameter else type(parameter).__name__
+        is_plain = kind == "Tensor" and parameter.device.type != "meta"
+        if not is_plain or parameter.dtype not in _PLAIN_DTYPES:
+            stored = "not loaded" if parameter.device.type == "meta" else f"{kind} of {_dtype_name(parameter)}"
+            raise UnfitModelError(f"weights of {name} are not plain floating-point numbers: {key} is {stored}")
+    for key, buffer in model.named_buffers():
+        if buffer.ndim == 2 and buffer.dtype in (torch.int32, torch.int8, torch.uint8) and buffer.numel() > 1:  # noqa: PLR2004
+            raise UnfitModelError(f"weights of {name} are packed: {key} is a matrix of {_dtype_name(buffer)}")
+
+
+def _dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def _some_of(keys: Sequence[str]) -> str:
     return ", ".join(keys[:_KEYS_SHOWN]) + (f" and {len(keys) - _KEYS_SHOWN} more" if len(keys) > _KEYS_SHOWN else "")
 
 
-def check_fitness(subject: Subject, *, allow_untrained: bool = False) -> None:
+def check_fitness(subject: Subject, texts: Sequence[str] | None = None, *, allow_untrained: bool = False) -> None:
     """Refuse a subject on which no measurement would mean anything.
 
+    Args:
+        subject: the model.
+        texts: that will be scored, of which the first are tried: a model is fit for a language that it was trained on.
+            `None` takes the built-in text; empty asks of the weights alone.
+        allow_untrained: take one that predicts no better than token frequencies.
+
     Raises:
-        UnfitModelError: layers of several kinds, NaN or infinite weights or logits, token ids outside the
+        UsageError: one of the texts has nothing to predict, or is longer than the model's context.
+        UnfitModelError: NaN or infinite weights or logits, token ids outside the
             embedding, attention that is not causal, or a baseline no better than
             token frequencies (unless allowed).
     """
-    _check_layers(subject)
     _check_weights(subject)
-    sentences = subject.tokenize(load_corpus(DEFAULT_CORPUS).sentences)
-    _check_vocabulary(subject, sentences)
+    chosen = load_corpus(DEFAULT_CORPUS).sentences if texts is None else texts
+    if not chosen:
+        return
+    sentences = subject.tokenize(_enough_of(chosen))
     _check_causality(subject, max(sentences, key=len))
     if not allow_untrained:
         _check_baseline(subject, sentences)
 
 
-def _check_layers(subject: Subject) -> None:
-    """Refuse layers of several kinds (hybrids, a dense layer before experts), which have no average."""
-    shapes = [{name: each.shape for name, each in layer.named_parameters()} for layer in subject.layers]
-    odd = next((layer for layer, each in enumerate(shapes) if each != shapes[0]), None)
-    if odd is not None:
-        raise UnfitModelError(
-            f"{subject.name} has layers of several kinds: the parameters of layers 0 and {odd} differ in name or "
-            "shape; neighbours cannot be averaged"
-        )
+def _enough_of(texts: Sequence[str]) -> Sequence[str]:
+    """The first texts, at least one where there is any: more would tell no more of the model, and take long."""
+    lengths = list(accumulate(map(len, texts)))
+    return texts[: 1 + bisect_left(lengths, _ENOUGH_CHARACTERS)]
 
 
 def _check_weights(subject: Subject) -> None:
@@ -80,16 +110,6 @@ def _check_weights(subject: Subject) -> None:
         # One reduction instead of an elementwise mask: a sum is finite only if all its terms are.
         if not torch.isfinite(parameter.sum(dtype=torch.float64)):
             raise UnfitModelError(f"{subject.name} has NaN or infinite weights in {name}")
-
-
-def _check_vocabulary(subject: Subject, sentences: Sequence[Sequence[int]]) -> None:
-    rows = subject.model.get_input_embeddings().weight.shape[0]
-    largest = max(max(sentence) for sentence in sentences)
-    if largest >= rows:
-        raise UnfitModelError(
-            f"the tokenizer of {subject.name} gives token {largest}, the model has {rows} embeddings; "
-            "the tokenizer belongs to another model"
-        )
 
 
 def _check_causality(subject: Subject, sentence: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 import logging
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,26 @@ import torch
 
 from anatomy_bench.base.errors import DeviceWarning, UnfitModelError, UsageError
 from anatomy_bench.engine.memory import is_out_of_memory
-from anatomy_bench.subject.fitness import check_fitness, check_loading
+from anatomy_bench.subject.checkpoint_files import check_checkpoint_files
+from anatomy_bench.subject.fitness import check_fitness, check_loading, check_parameters
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
+from anatomy_bench.subject.stored_form import StoredForm, stored_form
 from anatomy_bench.subject.subject import Subject
 
 DTypeName = Literal["float32", "bfloat16"]
+LEAST_CONTEXT = 2
+"""Tokens: one to see, one to predict."""
+
 _LONGEST_QUOTE = 160
 """Characters of a library's message that are shown to the user."""
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json",
+    "tokenizer_config.json",  # of bytes or characters, there is nothing else
+)  # fmt: skip
+_SAMPLE = "The quick brown fox jumps over the lazy dog: 0123456789."
+"""Any tokenizer makes several tokens of it; where files are missing, the library makes one that knows none."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ def load_subject(
     device: str = "auto",
     dtype: DTypeName = "float32",
     permissions: Permissions | None = None,
+    texts: Sequence[str] | None = None,
 ) -> Subject:
     """Load a model and refuse it, in one line, if nothing measured on it would mean anything.
 
@@ -90,6 +101,7 @@ def load_subject(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: precision of weights and arithmetic.
         permissions: what is allowed beyond the safe defaults.
+        texts: that the model must be fit for (`check_fitness`).
 
     Raises:
         UsageError: the model cannot be found or read, or the machine lacks the device.
@@ -99,14 +111,17 @@ def load_subject(
     target = resolve_device(device)
     with _quiet_transformers():
         location = converted(Path(source.location)) if source.is_gguf else source.location
-        _check_config(source, location, allowed)
+        check_checkpoint_files(source.name, location, source.revision, pickled=allowed.pickled_weights)
+        config = _checked_config(source, location, allowed)
+        form = stored_form(source.name, location, source.revision, config, pickled=allowed.pickled_weights)
         tokenizer = _load_tokenizer(source, location, allowed)
-        model, info = _load_weights(source, location, allowed, getattr(torch, dtype))
+        model, info = _load_weights(source, location, allowed, getattr(torch, dtype), form)
     check_loading(source.name, model, info)
+    check_parameters(source.name, model)
 
     def load_in_float32() -> Any:
         with _quiet_transformers():
-            weights, _ = _load_weights(source, location, allowed, torch.float32)
+            weights, _ = _load_weights(source, location, allowed, torch.float32, form)
         return weights.to(target).eval().requires_grad_(False)
 
     if target.type == "cuda":
@@ -118,11 +133,11 @@ def load_subject(
             tokenizer,
             name=source.name,
             commit=source.commit,
-            note=source.note,
+            note="; ".join(filter(None, (source.note, form.note))),
             read_by="gguf" if source.is_gguf else None,
             load_in_float32=load_in_float32,
         )
-        check_fitness(subject, allow_untrained=allowed.untrained)
+        check_fitness(subject, texts, allow_untrained=allowed.untrained)
     return subject
 
 
@@ -161,35 +176,58 @@ def _quiet_transformers() -> Iterator[None]:
             model_logging.enable_progress_bar()
 
 
-def _check_config(source: Source, location: Path | str, allowed: Permissions) -> None:
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+def _checked_config(source: Source, location: Path | str, allowed: Permissions) -> Any:
+    from transformers import AutoConfig
 
     with _errors_in_one_line(source, "the config of "):
         config = AutoConfig.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
     if getattr(config, "is_encoder_decoder", False):
         raise UnfitModelError(f"{source.name} is an encoder-decoder ({config.model_type}); give a decoder-only model")
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in getattr(
-        config, "auto_map", {}
-    ):
+    if _model_class(config) is None:
         raise UnfitModelError(f"{source.name} is no causal language model ({config.model_type})")
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if isinstance(context, int) and context < LEAST_CONTEXT:
+        raise UnfitModelError(
+            f"the config of {source.name} says that it reads {context} tokens (max_position_embeddings); correct it"
+        )
+    return config
+
+
+def _model_class(config: Any) -> Any:
+    """What loads models of this kind: causal ones, also inside wrappers that take images as well; else `None`."""
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+    )
+
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING or "AutoModelForCausalLM" in getattr(config, "auto_map", {}):
+        return AutoModelForCausalLM
+    return AutoModelForImageTextToText if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING else None
 
 
 def _load_tokenizer(source: Source, location: Path | str, allowed: Permissions) -> Any:
     from transformers import AutoTokenizer
 
+    lacks_it = UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
     if isinstance(location, Path) and not any((location / file).is_file() for file in _TOKENIZER_FILES):
-        raise UnfitModelError(f"{source.name} has no tokenizer; save the tokenizer beside the model")
+        raise lacks_it
     with _errors_in_one_line(source, "the tokenizer of "):
-        return AutoTokenizer.from_pretrained(location, revision=source.revision, trust_remote_code=allowed.remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(
+            location, revision=source.revision, trust_remote_code=allowed.remote_code
+        )
+        tokens = set(tokenizer(_SAMPLE)["input_ids"])
+    if len(tokens) <= tokenizer.num_special_tokens_to_add() + 1:
+        raise lacks_it
+    return tokenizer
 
 
 def _load_weights(
-    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype
+    source: Source, location: Path | str, allowed: Permissions, dtype: torch.dtype, form: StoredForm
 ) -> tuple[Any, dict[str, Any]]:
-    from transformers import AutoModelForCausalLM
-
     def load(attention: str) -> tuple[Any, dict[str, Any]]:
-        loaded: tuple[Any, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
+        model, info = _model_class(form.config).from_pretrained(
             location,
             revision=source.revision,
             trust_remote_code=allowed.remote_code,
@@ -198,8 +236,10 @@ def _load_weights(
             attn_implementation=attention,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # `check_loading` refuses them with their names
+            # The config as it was read: one that is read anew would keep its own choice of attention.
+            **({"config": form.config} | form.arguments()),
         )
-        return loaded
+        return form.plain(model, dtype), info
 
     with _errors_in_one_line(source, ""):
         try:

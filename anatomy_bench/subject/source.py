@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.text import as_utf8
+from anatomy_bench.subject.stored_form import check_not_adapter_alone
 
 BUNDLED = "bundled"
 BUNDLED_NOTE = (
@@ -13,6 +15,7 @@ BUNDLED_NOTE = (
     "sibling of the paper's base model HuggingFaceTB/SmolLM2-135M"
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_READ = (".json", ".safetensors", ".model", ".bin")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -40,7 +43,7 @@ class Source:
     @property
     def is_gguf(self) -> bool:
         """Whether the weights must be converted first."""
-        return isinstance(self.location, Path) and self.location.suffix == ".gguf"
+        return isinstance(self.location, Path) and _is_gguf(self.location)
 
 
 def resolve_source(model: str, revision: str | None = None) -> Source:
@@ -61,16 +64,39 @@ def _locate(model: str, revision: str | None) -> Source:
         return Source(BUNDLED, _bundled_file(), note=BUNDLED_NOTE)
     path = Path(model).expanduser()
     if model and path.is_dir():
-        if not (path / "config.json").is_file():
-            raise UnfitModelError(f"{model} has no config.json; give a directory that save_pretrained wrote")
-        return Source(model, path)
+        _check_folder(model, path)
+        return Source(as_utf8(model), path)
     if path.is_file():
-        if path.suffix != ".gguf":
+        if not _is_gguf(path):
             raise UsageError(f"{model} is neither a model directory nor a .gguf file")
-        return Source(model, path)
-    if path.suffix == ".gguf" or model.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(model):
+        return Source(as_utf8(model), path)
+    if _is_gguf(path) or model.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(model):
         raise UsageError(f"no such model: {model} (give a directory, a .gguf file, a hub id, or bundled)")
     return Source(model, model, revision)
+
+
+def _is_gguf(path: Path) -> bool:
+    return path.suffix.lower() == ".gguf"
+
+
+def _check_folder(model: str, folder: Path) -> None:
+    """Refuse a directory that holds no model, or files of one that cannot be read.
+
+    Raises:
+        UsageError: a file cannot be read.
+        UnfitModelError: there is no model; the message says what there is instead.
+    """
+    check_not_adapter_alone(model, folder)
+    if not (folder / "config.json").is_file():
+        found = sorted(each for each in folder.iterdir() if _is_gguf(each))
+        if found:
+            raise UnfitModelError(f"{model} holds GGUF files and no config.json; give the file itself: {found[0]}")
+        raise UnfitModelError(f"{model} has no config.json; give a directory that save_pretrained wrote")
+    for file in sorted(each for each in folder.iterdir() if each.suffix in _READ):
+        try:
+            file.open("rb").close()
+        except OSError as error:  # the libraries would say that there is no such file
+            raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
 def _bundled_file() -> Path:

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.errors import UnfitModelError, UsageError
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.cost import ModelSize
 from anatomy_bench.engine.interventions import Intervention, is_matrix
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
-from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers
+from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers, kinds_of_layers
 from anatomy_bench.subject.digest import subject_digest
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
@@ -81,6 +81,7 @@ class Subject:
             fused=tuple(component.name for component in self.components if component.fused),
             commit=commit,
             note=note,
+            layer_kinds=kinds_of_layers(layers),
         )
 
     @property
@@ -122,7 +123,7 @@ class Subject:
     def size(self) -> ModelSize:
         """The sizes from which costs are computed."""
         weights = [self.stack.weights_of(layer) for layer in range(len(self.layers))]
-        matrices = [tensor for tensor in weights[0].values() if is_matrix(tensor)]
+        matrices = [tensor for each in weights for name, tensor in each.items() if is_matrix(name, tensor)]
         head = self.model.get_output_embeddings().weight
         return ModelSize(
             layers=len(self.layers),
@@ -141,7 +142,9 @@ class Subject:
 
         Raises:
             UsageError: a text has nothing to predict, or is longer than the model's context.
+            UnfitModelError: a text has a token that the model has no embedding for.
         """
+        rows = self.model.get_input_embeddings().weight.shape[0]
         sentences = [list(ids) for ids in self.tokenizer(list(texts))["input_ids"]]
         for text, ids in zip(texts, sentences, strict=True):
             shown = repr(text if len(text) <= 40 else text[:37] + "...")  # noqa: PLR2004 (fits a terminal line)
@@ -151,6 +154,11 @@ class Subject:
                 raise UsageError(
                     f"the text {shown} has {len(ids)} tokens, the model reads {self._context_tokens}; "
                     "split it over lines"
+                )
+            if max(ids) >= rows:
+                raise UnfitModelError(
+                    f"the tokenizer of {self.name} gives token {max(ids)} for {shown}, the model has {rows} "
+                    "embeddings; the tokenizer belongs to another model, or has tokens that the model never learnt"
                 )
         return sentences
 

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.text import as_utf8
 
 DEFAULT_CORPUS = "ten"
 _MOST_BYTES = 16 << 20
@@ -36,9 +37,14 @@ def load_corpus(name: str, room: str = "anatomy_bench.values.corpora") -> Corpus
     Args:
         name: of its file, without `.txt`.
         room: package whose folder has the file; an experiment's own text lies beside it.
+
+    Raises:
+        UsageError: there is no such text.
     """
-    text = resources.files(room).joinpath(f"{name}.txt").read_text(encoding="utf-8")
-    return Corpus(name, tuple(text.splitlines()))
+    texts = {each.name.removesuffix(".txt"): each for each in resources.files(room).iterdir() if ".txt" in each.name}
+    if name not in texts:
+        raise UsageError(f"no corpus {name!r}; there are {', '.join(sorted(texts))}")
+    return Corpus(name, tuple(texts[name].read_text(encoding="utf-8").splitlines()))
 
 
 def read_corpus(path: Path) -> Corpus:
@@ -62,4 +68,4 @@ def read_corpus(path: Path) -> Corpus:
     sentences = tuple(line.strip() for line in text.split("\n") if line.strip())
     if not sentences:
         raise UsageError(f"corpus {path} is empty; give one text a line")
-    return Corpus(path.name, sentences)
+    return Corpus(as_utf8(path.name), sentences)

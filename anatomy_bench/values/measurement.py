@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
+from anatomy_bench.base.errors import InapplicableError
 from anatomy_bench.values.randomness import generator
 from anatomy_bench.values.record import Record
 
@@ -25,6 +27,9 @@ class SubjectRecord(Record):
         fused: those components that hold several projections in one matrix.
         commit: the hub commit that was loaded, or `None` for local files.
         note: what a reader must know of this subject.
+        layer_kinds: a number for each layer, equal for layers whose parameters have the same names and shapes, such as
+            (0, 1, 1, 1) where a dense layer stands before layers of experts. Empty, and left out of JSON, where all
+            layers are alike.
     """
 
     name: str
@@ -36,6 +41,30 @@ class SubjectRecord(Record):
     fused: tuple[str, ...]
     commit: str | None
     note: str
+    layer_kinds: Annotated[tuple[int, ...], Field(exclude_if=lambda kinds: not kinds)] = ()
+
+    def are_alike(self, layers: Sequence[int]) -> bool:
+        """Whether these layers can take each other's parameters."""
+        return not self.layer_kinds or len({self.layer_kinds[layer] for layer in layers}) <= 1
+
+    def can_average(self, layer: int) -> bool:
+        """Whether the layer can take the average of its neighbours: all of them have the same parameters."""
+        return self.are_alike([each for each in (layer - 1, layer, layer + 1) if 0 <= each < self.layers])
+
+    def require_one_kind(self, purpose: str) -> None:
+        """Check that all layers are of one kind.
+
+        Args:
+            purpose: what needs that, for the message.
+
+        Raises:
+            InapplicableError: they are of several.
+        """
+        if self.layer_kinds:
+            odd = next(layer for layer, kind in enumerate(self.layer_kinds) if kind != self.layer_kinds[0])
+            raise InapplicableError(
+                f"{purpose} needs layers of one kind; parameters of layers 0 and {odd} differ in name or shape"
+            )
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import json
 from types import UnionType
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 RecordT = TypeVar("RecordT", bound="Record")
 
@@ -18,6 +18,9 @@ class Record:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings", extra="forbid")
 
+
+Draws: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
+"""How often something is drawn at random. A ledger may not name more: judging it again draws as often."""
 
 RecordKind: TypeAlias = type[Record] | UnionType
 """A record class, or a union of several with different fields, such as `Scores | Weights`."""

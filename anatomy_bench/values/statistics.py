@@ -1,6 +1,6 @@
 """Intervals and correlations. Random generators are passed in; nothing draws from a global one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,16 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 LEAST_SENTENCES = 5
 """With fewer sentences, nothing is known about their spread: resamples mostly repeat one of them."""
+
+_DRAWN_AT_A_TIME = 1 << 22
+"""Numbers that are drawn before they are used: bounds memory, whatever the text's length.
+
+More than 10,000 resamples of the `wide` text, so that all of those share one matrix product.
+"""
+
+_FLOAT_BYTES = 8
+_ARRAYS = 6
+"""That exist at the same time, of each kind, while resampling."""
 
 _ROUNDING = 1e-6
 """Share of the standard error below which a resample's own error is only rounding: it drew a single sentence."""
@@ -31,6 +41,31 @@ def percentile_interval(draws: Floats) -> Interval:
     """The middle 95 % of the draws."""
     low, high = np.percentile(draws, _TAILS)
     return Interval(float(low), float(high))
+
+
+def drawn_sentences(count: int, resamples: int, rng: np.random.Generator) -> Iterator[tuple[slice, Floats]]:
+    """How often each sentence is drawn in each resample, some resamples at a time.
+
+    Args:
+        count: of sentences; so many are drawn, with replacement.
+        resamples: how often.
+        rng: draws them, the same ones in whatever pieces.
+
+    Yields:
+        Which resamples, and their picks of shape (those, count).
+    """
+    piece = max(1, _DRAWN_AT_A_TIME // count)
+    for start in range(0, resamples, piece):
+        rows = slice(start, min(start + piece, resamples))
+        picks = rng.multinomial(count, np.full(count, 1 / count), size=rows.stop - start)
+        yield rows, picks.astype(np.float64)
+
+
+def bootstrap_bytes(resamples: int, sentences: int, variants: int) -> int:
+    """Memory at the peak of resampling: the picks as integers and floats, scores, and what each resample gives."""
+    rows = min(resamples, max(1, _DRAWN_AT_A_TIME // sentences))
+    drawn = 2 * rows * sentences + _ARRAYS * rows * variants
+    return _FLOAT_BYTES * (drawn + _ARRAYS * variants * sentences + _ARRAYS * resamples * variants)
 
 
 @dataclass(frozen=True)
@@ -74,10 +109,11 @@ class PairedBootstrap:
         """
         deltas = variant_nll_nats - intact_nll_nats
         count = len(tokens)
-        picks = rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
         whole = np.ones((1, count))
         estimate, error = _ratio_and_error(deltas, tokens, whole)
-        resampled, resampled_error = _ratio_and_error(deltas, tokens, picks)
+        resampled, resampled_error = np.empty((2, resamples, len(deltas)))
+        for rows, picks in drawn_sentences(count, resamples, rng):
+            resampled[rows], resampled_error[rows] = _ratio_and_error(deltas, tokens, picks)
         return cls(estimate[0], error[0], resampled, resampled_error, count)
 
     def intervals(self) -> tuple[Interval | None, ...]:
@@ -204,6 +240,11 @@ def block_bootstrap_mean(
     if count < 2 * block:
         return float(series.mean()), None
     blocks = -(-count // block)
-    starts = rng.integers(count, size=(resamples, blocks))
-    picked = (starts[:, :, None] + np.arange(block)).reshape(resamples, -1)[:, :count] % count
-    return float(series.mean()), percentile_interval(series[picked].mean(axis=1))
+    means = np.empty(resamples)
+    piece = max(1, _DRAWN_AT_A_TIME // count)
+    for start in range(0, resamples, piece):
+        rows = slice(start, min(start + piece, resamples))
+        starts = rng.integers(count, size=(rows.stop - start, blocks))
+        picked = (starts[:, :, None] + np.arange(block)).reshape(len(starts), -1)[:, :count] % count
+        means[rows] = series[picked].mean(axis=1)
+    return float(series.mean()), percentile_interval(means)

@@ -134,6 +134,7 @@ def read_only() -> Iterator[Path]:
     folder.chmod(0o555)
     is_root = os.geteuid() == 0
     if is_root:
+        os.chown(folder, NOBODY, -1)  # a store of somebody else's would be refused
         os.seteuid(NOBODY)
     try:
         yield folder

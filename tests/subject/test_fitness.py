@@ -15,8 +15,6 @@ from transformers import (
     BertConfig,
     BertLMHeadModel,
     BertModel,
-    Lfm2Config,
-    Lfm2ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -92,14 +90,6 @@ def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
 
 def test_two_layers_are_refused(tmp_path: Path) -> None:
     assert "2 layers" in refusal(tiny.save(tmp_path / "flat", tiny.model(layers=2)))
-
-
-def test_layers_of_several_kinds_are_refused(tmp_path: Path) -> None:
-    config = Lfm2Config(
-        vocab_size=tiny.VOCABULARY, hidden_size=32, intermediate_size=48, num_attention_heads=4, pad_token_id=0,
-        num_key_value_heads=2, num_hidden_layers=4, layer_types=["conv", "full_attention"] * 2,
-    )  # fmt: skip
-    assert "several kinds" in refusal(tiny.save(tmp_path / "hybrid", Lfm2ForCausalLM(config)))
 
 
 def test_a_missing_weight_is_refused_by_name(folder: Path) -> None:

@@ -55,7 +55,7 @@ def test_elsewhere_only_the_long_names_are_registered(pytester: pytest.Pytester)
 
 
 def test_a_repository_of_claims_may_ask_for_the_short_names(pytester: pytest.Pytester):
-    pytester.makeconftest("from anatomy_bench.pytest_plugin import add_short_options as pytest_addoption\n")
+    pytester.makeconftest("from anatomy_bench.pytest_options import add_short_options as pytest_addoption\n")
     helped = run(pytester, "--help").stdout.str()
     assert "--anatomy-model" in helped
     assert "--model=" in helped

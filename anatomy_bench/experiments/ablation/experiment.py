@@ -8,6 +8,7 @@ and marked `boundary`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from anatomy_bench.base.errors import InapplicableError
 from anatomy_bench.engine.interventions import Intact, Intervention, NeighbourAverage, Skip
 from anatomy_bench.engine.limits import VARIANTS_PER_WALK
 from anatomy_bench.experiments.experiment import Finished, Setting
@@ -20,11 +21,11 @@ from anatomy_bench.experiments.scored import (
     scored_header,
     scores_of,
 )
-from anatomy_bench.values.measurement import Measurement
+from anatomy_bench.values.measurement import Measurement, SubjectRecord
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record
+from anatomy_bench.values.record import Draws, Record
 from anatomy_bench.values.statistics import PairedBootstrap
 
 VARIANTS = {"neighbour_average": NeighbourAverage, "skip": Skip}
@@ -41,7 +42,7 @@ class AblationConfig(Record):
     """
 
     layers: tuple[int, ...] | None
-    resamples: int
+    resamples: Draws
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,26 @@ class LayerAblation(Record):
 
     Attributes:
         boundary: whether it is the first or last layer, which takes a copy of its only neighbour as the average.
-        variants: by intervention, `neighbour_average` and `skip`.
+        variants: by intervention, `neighbour_average` and `skip`; the first is missing where the layer and its
+            neighbours have parameters of different names or shapes.
     """
 
     layer: int
     boundary: bool
     variants: dict[str, Variant]
+
+    def variant(self, name: str) -> Variant:
+        """The layer under that intervention.
+
+        Raises:
+            InapplicableError: its neighbours cannot be averaged.
+        """
+        if name not in self.variants:
+            raise InapplicableError(
+                f"layer {self.layer} and its neighbours have parameters of different names or shapes: "
+                "they have no average"
+            )
+        return self.variants[name]
 
 
 @dataclass(frozen=True)
@@ -94,17 +109,35 @@ class AblationMeasurement(ScoredMeasurement):
         """The layers that have two neighbours."""
         return tuple(layer for layer in self.layers if not layer.boundary)
 
+    def layers_under(self, variant: str) -> tuple[LayerAblation, ...]:
+        """The layers to which the variant could be done.
+
+        Raises:
+            InapplicableError: there is none.
+        """
+        found = tuple(each for each in self.layers if variant in each.variants)
+        if not found and self.layers:
+            self.layers[0].variant(variant)
+        return found
+
     def bootstrap(self, layers: Sequence[LayerAblation], variant: str) -> PairedBootstrap:
-        """Resampled degradations of the given layers under a variant, all on the same resamples."""
+        """Resampled degradations of the given layers under a variant, all on the same resamples.
+
+        Raises:
+            InapplicableError: the neighbours of one of them cannot be averaged.
+        """
         return self.against_baseline(
-            [layer.variants[variant].sentence_nll_nats for layer in layers], self.config.resamples
+            [layer.variant(variant).sentence_nll_nats for layer in layers], self.config.resamples
         )
 
 
 def _cells(variants: Mapping[str, Variant]) -> list[str]:
     cells: list[str] = []
     for name in VARIANTS:
-        variant = variants[name]
+        variant = variants.get(name)
+        if variant is None:
+            cells += ["–", "", "not applicable"]
+            continue
         cells += [quantity(variant.degradation_percent), interval_text(variant.interval95_percent), variant.category]
     return cells
 
@@ -127,7 +160,8 @@ class Ablation(ScoredExperiment):
             UsageError: the model has no such layer.
         """
         layers = _layers(setting.subject.layers, config)
-        return [Intact(), *(make(layer=layer) for layer in layers for make in VARIANTS.values())]
+        made = [VARIANTS[name](layer=layer) for layer in layers for name in _variants_of(layer, setting.subject)]
+        return [Intact(), *made]
 
     def assemble(
         self, setting: Setting, config: AblationConfig, finished: Mapping[Intervention, Finished]
@@ -136,16 +170,20 @@ class Ablation(ScoredExperiment):
         assert setting.corpus is not None
         intact = scores_of(finished[Intact()])
         layers = _layers(setting.subject.layers, config)
-        by_name = {
-            name: compare(
+        done = {layer: _variants_of(layer, setting.subject) for layer in layers}
+        by_name: dict[str, dict[int, Variant]] = {}
+        for name, make in VARIANTS.items():
+            having = [layer for layer in layers if name in done[layer]]
+            if not having:
+                continue
+            variants = compare(
                 intact,
-                [scores_of(finished[make(layer=layer)]) for layer in layers],
+                [scores_of(finished[make(layer=layer)]) for layer in having],
                 setting.corpus,
                 config.resamples,
                 generator(setting.seed, "sentences"),
             )
-            for name, make in VARIANTS.items()
-        }
+            by_name[name] = dict(zip(having, variants, strict=True))
         return AblationMeasurement(
             **scored_header(setting, self.name, finished),
             config=config,
@@ -153,11 +191,16 @@ class Ablation(ScoredExperiment):
                 LayerAblation(
                     layer,
                     boundary=layer in (0, setting.subject.layers - 1),
-                    variants={name: variants[position] for name, variants in by_name.items()},
+                    variants={name: by_name[name][layer] for name in done[layer]},
                 )
-                for position, layer in enumerate(layers)
+                for layer in layers
             ),
         )
+
+
+def _variants_of(layer: int, subject: SubjectRecord) -> tuple[str, ...]:
+    """Names of the interventions that can be done to the layer."""
+    return tuple(name for name in VARIANTS if name == "skip" or subject.can_average(layer))
 
 
 def _layers(layer_count: int, config: AblationConfig) -> tuple[int, ...]:

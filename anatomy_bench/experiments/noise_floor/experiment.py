@@ -19,7 +19,7 @@ from anatomy_bench.experiments.experiment import Finished, Job, Setting
 from anatomy_bench.experiments.layers import require_layers
 from anatomy_bench.experiments.scored import SentenceScores, score_together, scores_of
 from anatomy_bench.values.corpus import Corpus
-from anatomy_bench.values.measurement import CorpusRecord, Measurement
+from anatomy_bench.values.measurement import CorpusRecord, Measurement, SubjectRecord
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import quantity
 from anatomy_bench.values.record import Record, RecordKind
@@ -50,7 +50,8 @@ class NoiseFloorConfig(Record):
     """What is scored in both ways.
 
     Attributes:
-        layers: the layers that are skipped, and averaged away; `None` for some spread from the first to the last.
+        layers: the layers that are skipped, and averaged away where they can be; `None` for some spread from the first
+            to the last.
         layer_count: how many those are: 3 (quick) or 9. The first layer is among them, because a broken model has
             larger rounding errors than an intact one.
         sentences: how many of the corpus at most.
@@ -127,7 +128,7 @@ class NoiseFloor:
         """
         return [
             Probe(intervention, path, config.sentences)
-            for intervention in _interventions(setting.subject.layers, config)
+            for intervention in _interventions(setting.subject, config)
             for path in ("run", "reference")
         ]
 
@@ -159,7 +160,7 @@ class NoiseFloor:
                 intervention,
                 *(scores_of(finished[Probe(intervention, path, config.sentences)]) for path in ("run", "reference")),
             )
-            for intervention in _interventions(setting.subject.layers, config)
+            for intervention in _interventions(setting.subject, config)
         ]
         return NoiseFloorMeasurement(
             **setting.header(self.name, finished),
@@ -169,12 +170,20 @@ class NoiseFloor:
         )
 
 
-def _interventions(layer_count: int, config: NoiseFloorConfig) -> list[Intact | NeighbourAverage | Skip]:
+def _interventions(subject: SubjectRecord, config: NoiseFloorConfig) -> list[Intact | NeighbourAverage | Skip]:
     if config.layers is None:
-        layers = tuple(sorted({round(place) for place in np.linspace(0, layer_count - 1, config.layer_count)}))
+        layers = tuple(sorted({round(place) for place in np.linspace(0, subject.layers - 1, config.layer_count)}))
     else:
-        layers = require_layers(config.layers, layer_count)
-    return [Intact(), *(make(layer=layer) for layer in layers for make in (NeighbourAverage, Skip))]
+        layers = require_layers(config.layers, subject.layers)
+    return [
+        Intact(),
+        *(
+            make(layer=layer)
+            for layer in layers
+            for make in (NeighbourAverage, Skip)
+            if make is Skip or subject.can_average(layer)
+        ),
+    ]
 
 
 def _score_plainly(

@@ -58,7 +58,7 @@ def test_where_sentences_disagree_about_every_layer_nothing_is_concluded(tmp_pat
     found = words(verdicts)
     assert found["l14"] is found["l17"] is found["any"] is found["l14-family-wise"] is INC
     assert found["top-set"] is found["spread"] is INC
-    assert "cannot be told from none" in verdicts["anatomical-heterogeneity.importance-hierarchy.spread"].note
+    assert "may be zero" in verdicts["anatomical-heterogeneity.importance-hierarchy.spread"].note
 
 
 def test_damage_at_the_thresholds_is_inconclusive(tmp_path: Path):

@@ -216,8 +216,8 @@ def test_a_measurement_survives_json_and_says_what_it_was_made_with():
 def run_on(digest: str, store: Path) -> Run:
     run = Run(Options(profile=Profile.QUICK), store=Store(store))
     stub = SimpleNamespace(
-        record=replace(SUBJECT, digest=digest), device=torch.device("cpu"), device_name="", dtype="float32",
-        attention="eager", threads=1, instructions="AVX2", read_by=None,
+        record=replace(SUBJECT, digest=digest), device=torch.device("cpu"), device_name=None, dtype="float32",
+        attention="eager", threads=1, instructions="", read_by=None,
     )  # fmt: skip
     run.__dict__["subject"] = stub
     return run

@@ -42,7 +42,9 @@ class GaussianNoise(OneLayer):
 
         del layer_count
         weights = weights_of(layer)
-        noised = {name: tensor for name, tensor in weights.items() if is_matrix(tensor) or self.sigma_of == "parameter"}
+        noised = {
+            name: tensor for name, tensor in weights.items() if is_matrix(name, tensor) or self.sigma_of == "parameter"
+        }
         shared = _deviation(list(noised.values())) if self.sigma_of == "layer" else None
         return {
             name: tensor

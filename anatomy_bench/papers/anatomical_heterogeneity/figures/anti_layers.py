@@ -45,10 +45,11 @@ class Candidates:
 def candidates(evidence: Evidence) -> Figure | None:
     """Degradation of the layers that hurt least."""
     measured = evidence.measurement(ON_TEN, AblationMeasurement)
-    if measured is None or not measured.layers:
+    averaged = [each for each in measured.layers if AVERAGE in each.variants] if measured else []
+    if measured is None or not averaged:
         return None
-    ranked = sorted(measured.layers, key=lambda each: each.variants[AVERAGE].degradation_percent)
-    layers = [layer.layer for layer in ranked[:_SHOWN]]
+    ranked = sorted(averaged, key=lambda each: each.variants[AVERAGE].degradation_percent)
+    layers = [each.layer for each in ranked[:_SHOWN]]
     series = {name: _points(evidence, need, variant) for name, need, variant, _ in _SERIES}
     series = {name: found for name, found in series.items() if found.keys() & set(layers)}
     printed = published_degradation(evidence.published, measured.subject.layers)
@@ -79,13 +80,15 @@ def candidates(evidence: Evidence) -> Figure | None:
 
 def _points(evidence: Evidence, need: Need, variant: str) -> dict[int, Point]:
     measured = evidence.measurement(need, AblationMeasurement)
-    found = {layer.layer: layer.variants[variant] for layer in measured.layers} if measured else {}
+    layers = measured.layers if measured else ()
+    found = {each.layer: each.variants[variant] for each in layers if variant in each.variants}
     return {layer: (each.degradation_percent, each.interval95_percent) for layer, each in found.items()}
 
 
 def _family_wise(measured: AblationMeasurement) -> dict[int, Interval | None]:
-    intervals = measured.bootstrap(measured.layers, AVERAGE).simultaneous_intervals()
-    return {each.layer: interval_percent(interval) for each, interval in zip(measured.layers, intervals, strict=True)}
+    layers = measured.layers_under(AVERAGE)
+    intervals = measured.bootstrap(layers, AVERAGE).simultaneous_intervals()
+    return {each.layer: interval_percent(interval) for each, interval in zip(layers, intervals, strict=True)}
 
 
 def _paint(canvas: Any, axes: Any, shown: Candidates) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from anatomy_bench.claim.claim import Need
 from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
-from anatomy_bench.experiments.scored import THRESHOLDS_PERCENT
+from anatomy_bench.experiments.scored import THRESHOLDS_PERCENT, Variant
 from anatomy_bench.report.drawing import (
     BLUE,
     ORANGE,
@@ -57,10 +57,11 @@ def _paint(canvas: Any, axes: Any, measured: AblationMeasurement, printed: Mappi
     layers = [layer.layer for layer in measured.layers]
     shown = list(printed.values())
     for (key, name, style), shift in zip(_VARIANTS, (-_APART, _APART), strict=True):
-        variants = [layer.variants[key] for layer in measured.layers]
-        values = [variant.degradation_percent for variant in variants]
-        intervals = [variant.interval95_percent for variant in variants]
-        points(axes, np.array(layers) + shift, values, intervals, label=name, **style)
+        having = [each for each in measured.layers if key in each.variants]
+        variants = [each.variants[key] for each in having]
+        values = [each.degradation_percent for each in variants]
+        intervals = [each.interval95_percent for each in variants]
+        points(axes, np.array([each.layer for each in having]) + shift, values, intervals, label=name, **style)
         shown += ends(values, intervals)
     if printed:
         axes.plot(list(printed), list(printed.values()), label="published (averaged away)", **PUBLISHED)
@@ -82,13 +83,16 @@ def _rows(measured: AblationMeasurement, printed: Mapping[int, float]) -> list[t
         (
             f"L{layer.layer}{' (boundary)' if layer.boundary else ''}",
             quantity(printed.get(layer.layer)),
-            *(
-                f"{quantity(variant.degradation_percent)} {interval_text(variant.interval95_percent)}"
-                for variant in (layer.variants[key] for key, _, _ in _VARIANTS)
-            ),
+            *(_cell(layer.variants.get(key)) for key, _, _ in _VARIANTS),
         )
         for layer in measured.layers
     ]
+
+
+def _cell(variant: Variant | None) -> str:
+    if variant is None:
+        return "–"
+    return f"{quantity(variant.degradation_percent)} {interval_text(variant.interval95_percent)}"
 
 
 FIGURES = (importance,)

@@ -16,32 +16,34 @@ ON_WIDE = Need("ablation", corpus="wide", layers=ANTI_LAYERS)
 
 def degradation(ablation: AblationMeasurement, layer: int, variant: str) -> Estimate:
     """Degradation of one layer, in percent."""
-    measured = ablation.layer(layer).variants[variant]
+    measured = ablation.layer(layer).variant(variant)
     return Estimate(measured.degradation_percent, measured.interval95_percent)
 
 
 def least_degradation(ablation: AblationMeasurement) -> Estimate:
     """Least degradation of any layer, in percent, with an interval that holds for all layers at once."""
-    bootstrap = ablation.bootstrap(ablation.layers, AVERAGE)
+    layers = ablation.layers_under(AVERAGE)
+    bootstrap = ablation.bootstrap(layers, AVERAGE)
     intervals = bootstrap.simultaneous_intervals()
     # The layer with the lowest upper bound: the one that is closest to being an anti-layer for certain.
     uppers = [interval.high if interval else float("inf") for interval in intervals]
     best = int(np.argmin(uppers)) if np.isfinite(uppers).any() else int(bootstrap.delta_nll_nats.argmin())
-    layer = ablation.layers[best]
+    layer = layers[best]
     return Estimate(
-        layer.variants[AVERAGE].degradation_percent,
+        layer.variant(AVERAGE).degradation_percent,
         interval_percent(intervals[best]),
-        f"L{layer.layer}, of {len(ablation.layers)} layers tried",
+        f"L{layer.layer}, of {len(layers)} layers tried",
     )
 
 
 def family_wise_degradation(ablation: AblationMeasurement, layer: int) -> Estimate:
     """Degradation of one layer, in percent, with an interval that holds for all layers at once."""
-    intervals = ablation.bootstrap(ablation.layers, AVERAGE).simultaneous_intervals()
-    index = [measured.layer for measured in ablation.layers].index(layer)
+    measured = ablation.layer(layer).variant(AVERAGE)
+    tried = ablation.layers_under(AVERAGE)
+    intervals = ablation.bootstrap(tried, AVERAGE).simultaneous_intervals()
     return Estimate(
-        ablation.layers[index].variants[AVERAGE].degradation_percent,
-        interval_percent(intervals[index]),
+        measured.degradation_percent,
+        interval_percent(intervals[[each.layer for each in tried].index(layer)]),
         f"max-T over {len(intervals)} layers",
     )
 

@@ -1,7 +1,10 @@
 """The oscillatory delta pattern: consecutive weight changes correlate at −0.5 (paper 3.4, 4.3, 5.2, Table 3)."""
 
+import math
+
 import numpy as np
 
+from anatomy_bench.base.errors import InapplicableError
 from anatomy_bench.claim.claim import Claim, Estimate, Finding, Kind, Need, NotApplicable, below, within
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.structure.experiment import (
     ComponentStructure,
@@ -26,11 +29,37 @@ def _mean_with_interval(
     return Estimate(mean, interval)
 
 
+def _require_change(component: ComponentStructure) -> None:
+    """Check that weights change from layer to layer.
+
+    Raises:
+        InapplicableError: they do not, as in a model that repeats layers; what does not change has no correlation.
+    """
+    undefined = [layer for layer, each in enumerate(component.delta_correlations) if math.isnan(each)]
+    if undefined:
+        layer = undefined[0]
+        raise InapplicableError(
+            f"{component.component} is the same in two of layers {layer} to {layer + 2}: no change has no correlation"
+        )
+
+
+def _all_that_change(structure: StructureMeasurement) -> tuple[ComponentStructure, ...]:
+    """The components, all of which change from layer to layer.
+
+    Raises:
+        InapplicableError: one does not.
+    """
+    for component in structure.components:
+        _require_change(component)
+    return structure.components
+
+
 def delta_correlation(structure: StructureMeasurement, name: str) -> Estimate | NotApplicable:
     """Mean delta correlation of a component, with its interval over layers."""
     component = structure.component(name)
     if component is None:
         return NotApplicable(f"the model has no {name}; it has {', '.join(structure.subject.components)}")
+    _require_change(component)
     estimate = _mean_with_interval(component, component.delta_correlations, structure)
     note = f"independent layers {component.independent.mean:+.3f}, adjacent {component.mean_adjacent_correlation:+.3f}"
     return Estimate(estimate.value, estimate.interval95, note)
@@ -38,14 +67,14 @@ def delta_correlation(structure: StructureMeasurement, name: str) -> Estimate | 
 
 def furthest_from_half(structure: StructureMeasurement) -> Estimate:
     """Mean delta correlation of the component that is furthest from −0.5."""
-    component = max(structure.components, key=lambda each: abs(each.mean_delta_correlation + 0.5))
+    component = max(_all_that_change(structure), key=lambda each: abs(each.mean_delta_correlation + 0.5))
     estimate = _mean_with_interval(component, component.delta_correlations, structure)
     return Estimate(estimate.value, estimate.interval95, component.component)
 
 
 def excess_over_shuffled(structure: StructureMeasurement) -> Estimate:
     """Mean delta correlation minus that of layers in random order, for the component where it is most negative."""
-    component = min(structure.components, key=lambda each: each.mean_delta_correlation - each.shuffled.mean)
+    component = min(_all_that_change(structure), key=lambda each: each.mean_delta_correlation - each.shuffled.mean)
     value, null = component.mean_delta_correlation, component.shuffled
     return Estimate(
         value - null.mean,
@@ -56,7 +85,7 @@ def excess_over_shuffled(structure: StructureMeasurement) -> Estimate:
 
 def excess_over_independent(structure: StructureMeasurement) -> Estimate:
     """Mean delta correlation minus that of independent layers, for the component where it is most negative."""
-    component = min(structure.components, key=lambda each: each.mean_delta_correlation - each.independent.mean)
+    component = min(_all_that_change(structure), key=lambda each: each.mean_delta_correlation - each.independent.mean)
     value, null = component.mean_delta_correlation, component.independent
     return Estimate(
         value - null.mean,

@@ -34,7 +34,7 @@ LEAST_INTERIOR_LAYERS = 4
 
 
 def _variants(layers: tuple[LayerAblation, ...], name: str) -> list[Variant]:
-    return [layer.variants[name] for layer in layers]
+    return [layer.variant(name) for layer in layers]
 
 
 def _degradations(layers: tuple[LayerAblation, ...], name: str) -> Floats:
@@ -146,7 +146,7 @@ def averaging_ranks_as_skipping(ablation: AblationMeasurement) -> Estimate | Not
 
 def boundary_layer(ablation: AblationMeasurement, layer: int, variant: str) -> Estimate:
     """Degradation of a first or last layer, in percent."""
-    measured = ablation.layer(layer % ablation.subject.layers).variants[variant]
+    measured = ablation.layer(layer % ablation.subject.layers).variant(variant)
     return Estimate(measured.degradation_percent, measured.interval95_percent)
 
 

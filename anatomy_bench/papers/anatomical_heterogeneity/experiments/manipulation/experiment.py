@@ -125,11 +125,16 @@ class Manipulation(ScoredExperiment):
         )
 
     def follow(self, config: ManipulationConfig, earlier: Measurement) -> ManipulationConfig:
-        """The config with the layers that this model's ablation finds redundant, by the paper's threshold (3.2)."""
+        """The config with the layers that this model's ablation finds redundant, by the paper's threshold (3.2).
+
+        Raises:
+            InapplicableError: layers are of several kinds.
+        """
         assert isinstance(earlier, AblationMeasurement)
+        earlier.subject.require_one_kind(self.name)
         if config.layers is not None:
             return config
-        found = [layer for layer in earlier.layers if layer.variants["neighbour_average"].category == "Redundant"]
+        found = [layer for layer in earlier.layers if layer.variant("neighbour_average").category == "Redundant"]
         return replace(config, redundant=tuple(layer.layer for layer in found))
 
     def units(self, setting: Setting, config: ManipulationConfig) -> Sequence[Intervention]:
@@ -137,7 +142,9 @@ class Manipulation(ScoredExperiment):
 
         Raises:
             UsageError: the model has no such layer.
+            InapplicableError: layers are of several kinds, which cannot be cloned, blended or averaged.
         """
+        setting.subject.require_one_kind(self.name)
         planned = plan(setting.subject, config, setting.seed).values()
         # Two random sets may be equal.
         return list(dict.fromkeys([Intact(), *(unit for strategies in planned for unit in strategies.values())]))

@@ -22,7 +22,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.stra
 )
 from anatomy_bench.values.measurement import SubjectRecord
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record
+from anatomy_bench.values.record import Draws, Record
 
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 1.05, 1.1)
 """The paper's factors (3.5), and some around 1, which show whether the curve has its minimum at 1."""
@@ -65,7 +65,7 @@ class ManipulationConfig(Record):
     low_ranks: tuple[int | None, ...]
     noise_draws: int
     random_sets: int
-    resamples: int
+    resamples: Draws
 
 
 def plan(

@@ -146,7 +146,7 @@ class Scale(_OnLayers):
         """
         del layer_count
         weights = weights_of(layer)
-        chosen = {name for name, tensor in weights.items() if is_matrix(tensor) and self._is_chosen(name)}
+        chosen = {name for name, tensor in weights.items() if is_matrix(name, tensor) and self._is_chosen(name)}
         if not chosen:
             raise ValueError(f"no matrix of layer {layer} is known to write to the residual stream")
         return {name: tensor * self.alpha if name in chosen else tensor for name, tensor in weights.items()}
@@ -227,7 +227,7 @@ class LowRankBlend(_FromOthers):
         require_alike(layer, weights_of, (nearest,))
         directions = weights_of(nearest)
         return {
-            name: with_magnitudes_of(directions[name], tensor, self.rank) if is_matrix(tensor) else tensor
+            name: with_magnitudes_of(directions[name], tensor, self.rank) if is_matrix(name, tensor) else tensor
             for name, tensor in weights_of(layer).items()
         }
 
@@ -256,7 +256,7 @@ class Noise(_OnLayers):
         del layer_count
         return {
             name: tensor + noise_like(tensor, self.relative_norm, zlib.crc32(f"{self.seed} {layer} {name}".encode()))
-            if is_matrix(tensor)
+            if is_matrix(name, tensor)
             else tensor
             for name, tensor in weights_of(layer).items()
         }

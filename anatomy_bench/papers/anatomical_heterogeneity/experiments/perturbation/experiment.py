@@ -24,7 +24,7 @@ from anatomy_bench.values.measurement import Measurement
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record
+from anatomy_bench.values.record import Draws, Record
 from anatomy_bench.values.statistics import PairedBootstrap
 
 
@@ -44,7 +44,7 @@ class PerturbationConfig(Record):
     deviations: float
     draws: int
     sigma_of: tuple[SigmaOf, ...]
-    resamples: int
+    resamples: Draws
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ The paper does not say exactly what it regresses, nor which layers it replaces. 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from anatomy_bench.experiments.scored import (
     scored_header,
     scores_of,
 )
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.choice import Choice, chosen_layers
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.predicted import Predicted
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.regressions import (
     ComponentPredictability,
@@ -43,14 +44,11 @@ from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.quantities import interval_text, quantity
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record, RecordKind
+from anatomy_bench.values.record import Draws, Record, RecordKind
 from anatomy_bench.values.statistics import Floats, PairedBootstrap
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
-
-Choice = Literal["spread", "together", "single"]
-"""Which layers are replaced: evenly spread over those that can be, neighbours in the middle, or a single one."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,10 @@ class PredictabilityConfig(Record):
 
     sampled_parameters: int
     alpha: float
-    null_draws: int
+    null_draws: Draws
     replaced: tuple[int, ...]
     choices: tuple[Choice, ...]
-    resamples: int
+    resamples: Draws
 
 
 @dataclass(frozen=True)
@@ -172,15 +170,6 @@ def _layers_text(replacement: Replacement) -> str:
     return f"{len(replacement.layers)} layers put back, {replacement.choice}"
 
 
-def chosen_layers(layer_count: int, count: int, choice: Choice) -> tuple[int, ...]:
-    """That many of the layers that can be predicted, 2 to N − 1."""
-    eligible = layer_count - FIRST_TARGET
-    if choice == "spread":  # the middles of that many equal parts
-        return tuple(FIRST_TARGET + (2 * part + 1) * eligible // (2 * count) for part in range(count))
-    first = FIRST_TARGET + (eligible - count + 1) // 2
-    return tuple(range(first, first + count))
-
-
 def planned_replacements(layer_count: int, config: PredictabilityConfig) -> list[tuple[Choice, Predicted]]:
     """Every replacement that is scored. Single layers, and choices after the first, only in the default reading."""
     eligible = layer_count - FIRST_TARGET
@@ -234,7 +223,12 @@ class Predictability:
         )
 
     def units(self, setting: Setting, config: PredictabilityConfig) -> Sequence[RegressionUnit | Intervention]:
-        """The regressions of each component, the baseline, and each set of replaced layers."""
+        """The regressions of each component, the baseline, and each set of replaced layers.
+
+        Raises:
+            InapplicableError: layers are of several kinds, which cannot be predicted from each other.
+        """
+        setting.subject.require_one_kind(self.name)
         regressions = [
             RegressionUnit(name, config.sampled_parameters, config.alpha, config.null_draws, setting.seed)
             for name in setting.subject.components

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anatomy_bench.engine.interventions import registered
+from anatomy_bench.engine.interventions import is_matrix, registered
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ridge import (
     Reading,
     layer_coefficients,
@@ -62,7 +62,7 @@ class Predicted(Record):
         known = [weights_of(earlier) for earlier in range(len(coefficients))]
         combine = _sorted_combination if self.reading == "sorted" else _combination
         return {
-            name: combine([weights[name] for weights in known], coefficients, own) if own.ndim > 1 else own
+            name: combine([weights[name] for weights in known], coefficients, own) if is_matrix(name, own) else own
             for name, own in weights_of(layer).items()
         }
 

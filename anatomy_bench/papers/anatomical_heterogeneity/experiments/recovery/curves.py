@@ -11,8 +11,8 @@ from anatomy_bench.experiments.scored import ScoredMeasurement, disturbed_nats
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise import GaussianNoise
 from anatomy_bench.values.measurement import CorpusRecord
 from anatomy_bench.values.quantities import quantity
-from anatomy_bench.values.record import Record
-from anatomy_bench.values.statistics import Floats, PairedBootstrap
+from anatomy_bench.values.record import Draws, Record
+from anatomy_bench.values.statistics import Floats, PairedBootstrap, drawn_sentences
 
 Text = Literal["recovery", "scored"]
 """What a layer is trained on: the corpus `recovery`, or the scored sentences themselves."""
@@ -110,7 +110,7 @@ class RecoveryConfig(Record):
     draws_of_intact: int
     batch_sentences: int
     optimiser: Optimiser
-    resamples: int
+    resamples: Draws
 
 
 @dataclass(frozen=True)
@@ -215,16 +215,14 @@ class RecoveryMeasurement(ScoredMeasurement):
         assert self.corpus is not None
         tokens = np.array(self.corpus.sentence_tokens, dtype=np.float64)
         rng = self.generator("sentences")
-        size = self.config.resamples
-        picks = rng.multinomial(len(tokens), np.full(len(tokens), 1 / len(tokens)), size=size).astype(np.float64)
-        total = picks @ tokens
-        baseline = picks @ np.array(self.baseline_sentence_nll_nats) / total
-        steps = np.stack(
-            [
-                first_below(picks @ np.array(recovery.sentence_nll_nats).T / total[:, None], baseline, multiple)
-                for recovery in self.of(layer)
-            ]
-        )
+        intact = np.array(self.baseline_sentence_nll_nats)
+        curves = [np.array(each.sentence_nll_nats) for each in self.of(layer)]
+        steps = np.empty((len(curves), self.config.resamples))
+        for rows, picks in drawn_sentences(len(tokens), self.config.resamples, rng):
+            total = picks @ tokens
+            baseline = picks @ intact / total
+            for curve, own in zip(curves, steps, strict=True):
+                own[rows] = first_below(picks @ curve.T / total[:, None], baseline, multiple)
         drawn = self.generator(f"noises of {layer}").integers(len(steps), size=steps.shape)
         means: Floats = np.take_along_axis(steps, drawn, axis=0).mean(axis=0)
         return means

@@ -79,6 +79,11 @@ class Recovery:
     result_type: RecordKind = SentenceScores | TrainedLayer
     measurement_type: type[Measurement] = RecoveryMeasurement
 
+    @property
+    def texts(self) -> Sequence[Corpus]:
+        """What layers are trained on."""
+        return (training_text(),)
+
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> RecoveryConfig:
         """`quick` trains half as many layers for 15 steps from one noise, on one text."""
         paper = profile is Profile.PAPER

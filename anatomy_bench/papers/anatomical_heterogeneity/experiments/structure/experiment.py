@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from anatomy_bench.base.errors import UsageError
+from anatomy_bench.base.errors import InapplicableError, UsageError
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize, products_cost
 from anatomy_bench.engine.limits import COLUMNS_PER_PRODUCT
@@ -24,7 +24,7 @@ from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.randomness import generator
-from anatomy_bench.values.record import Record, RecordKind
+from anatomy_bench.values.record import Draws, Record, RecordKind
 from anatomy_bench.values.statistics import Floats, percentile_interval
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class StructureConfig(Record):
             200 (`quick`) for its mean.
     """
 
-    null_draws: int
+    null_draws: Draws
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ComponentUnit(Record):
     """The structure of one component; the seed draws the nulls."""
 
     component: str
-    null_draws: int
+    null_draws: Draws
     seed: int
 
 
@@ -252,7 +252,13 @@ class Structure:
         return StructureConfig(null_draws=2_000 if profile is Profile.PAPER else 200)
 
     def units(self, setting: Setting, config: StructureConfig) -> Sequence[ComponentUnit]:
-        """One unit for each component."""
+        """One unit for each component, a matrix that all layers have.
+
+        Raises:
+            InapplicableError: there is none.
+        """
+        if not setting.subject.components:
+            raise InapplicableError(f"{self.name} compares weight matrices that all layers have; this model has none")
         return [ComponentUnit(name, config.null_draws, setting.seed) for name in setting.subject.components]
 
     def jobs(self, units: Sequence[ComponentUnit]) -> Sequence[Job]:

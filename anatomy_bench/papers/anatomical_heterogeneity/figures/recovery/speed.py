@@ -54,9 +54,9 @@ def speed(evidence: Evidence) -> Figure | None:
     """Steps to 1.1 times the baseline against the rise of perplexity without the layer."""
     recovery = evidence.measurement(RECOVERY, RecoveryMeasurement)
     ablation = evidence.measurement(ABLATION, AblationMeasurement)
-    if recovery is None or ablation is None or not recovery.layers():
+    layers = _layers(evidence, recovery, ablation) if recovery and ablation else []
+    if recovery is None or not layers:
         return None
-    layers = _layers(evidence, recovery, ablation)
     trained = recovery.config.steps
     never = (
         f"The paper prints {recovery.config.step_limit} for never. " if any(layer.printed for layer in layers) else ""
@@ -95,7 +95,7 @@ def _layers(evidence: Evidence, recovery: RecoveryMeasurement, ablation: Ablatio
             (importance[index], float(row.steps_below[f"{TIGHTEST:g}"])) if row else None,
         )
 
-    return [layer(number) for number in recovery.layers()]
+    return [layer(each) for each in recovery.layers() if "neighbour_average" in ablation.layer(each).variants]
 
 
 def _paint(canvas: Any, axes: Any, layers: Sequence[Layer], trained: int) -> None:

@@ -110,7 +110,7 @@ def _series(
 ) -> tuple[Floats, Floats, Floats]:
     """Importance, steps to 1.1 times the baseline and noised perplexity of the layers that were trained."""
     layers = recovery.layers(text)
-    importance = [ablation.layer(layer).variants[variant].degradation_percent for layer in layers]
+    importance = [ablation.layer(layer).variant(variant).degradation_percent for layer in layers]
     steps = [recovery.steps_below(layer, TIGHTEST, text) for layer in layers]
     noised = [np.mean([np.log(one.perplexity[0]) for one in recovery.of(layer, text)]) for layer in layers]
     return np.array(importance), np.array(steps), np.array(noised)
