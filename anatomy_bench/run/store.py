@@ -1,8 +1,10 @@
 """Finished jobs, kept the moment they are done.
 
 Every job, which is one unit of work or several that are measured together, is a file of its
-own, named by a digest of everything that determines its results, to the last bit. A run that
-is killed loses at most the job it was at; the next one goes on.
+own, named by a digest of everything that determines its results: model, tokens, units, sources,
+libraries, and what decides their rounding (device, threads, instructions). On a processor that is
+all, to the last bit; a card's libraries may round otherwise from run to run, within the noise floor.
+A run that is killed loses at most the job it was at; the next one goes on.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from filelock import FileLock, Timeout
 from anatomy_bench.base.atomic import write_atomically
 from anatomy_bench.base.errors import DamagedUnitWarning, UsageError
 from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.values.measurement import Made
 from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
 LOCKS = "locks"
@@ -34,20 +37,35 @@ class StoredJob(Record):
 
     Attributes:
         key: everything that determines the results.
-        sha256: of the results and the seconds.
+        sha256: of the results, the seconds, and where and when they were made.
         results: of each unit.
         seconds: that each unit took.
+        made: where and when; `None` in jobs that were stored before this was.
     """
 
     key: dict[str, Any]
     sha256: str
     results: tuple[Any, ...]
     seconds: tuple[float, ...]
+    made: Made | None = None
+
+    @classmethod
+    def of(cls, key: dict[str, Any], finished: Sequence[Finished]) -> "StoredJob":
+        """A finished job, all of whose units were made together."""
+        results = tuple(to_data(each.result) for each in finished)
+        seconds = tuple(each.seconds for each in finished)
+        unsigned = cls(key, "", results, seconds, finished[0].made)
+        return replace(unsigned, sha256=unsigned._checksum)
 
     @property
     def is_whole(self) -> bool:
         """Whether the results are those that were stored."""
-        return self.sha256 == _digest([self.results, self.seconds])
+        return self.sha256 == self._checksum
+
+    @property
+    def _checksum(self) -> str:
+        made = [to_data(self.made)] if self.made else []
+        return _digest([self.results, self.seconds, *made])
 
     def finished(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...]:
         """The units, if they are those of that key.
@@ -58,7 +76,7 @@ class StoredJob(Record):
         if self.key != key or not self.is_whole:
             raise ValueError("not the job that was asked for, or altered")
         read = (from_data(result_type, result) for result in self.results)
-        return tuple(Finished(*each) for each in zip(read, self.seconds, strict=True))
+        return tuple(Finished(*each, self.made) for each in zip(read, self.seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -131,10 +149,7 @@ class Store:
         Raises:
             UsageError: the store cannot be written to.
         """
-        results = tuple(to_data(each.result) for each in finished)
-        seconds = tuple(each.seconds for each in finished)
-        stored = StoredJob(key, _digest([results, seconds]), results, seconds)
-        write_atomically(self._path(key), to_json(stored))
+        write_atomically(self._path(key), to_json(StoredJob.of(key, finished)))
 
     def _path(self, key: dict[str, Any]) -> Path:
         return self.folder / file_of(key)

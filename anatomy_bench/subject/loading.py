@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.engine.arithmetic import plain_arithmetic
 from anatomy_bench.subject.fitness import check_fitness, check_loading
 from anatomy_bench.subject.gguf import converted
 from anatomy_bench.subject.source import Source
@@ -59,6 +60,7 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
+@plain_arithmetic()
 def load_subject(
     source: Source,
     *,

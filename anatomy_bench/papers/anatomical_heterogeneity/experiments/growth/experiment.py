@@ -196,12 +196,11 @@ class Growth:
     ) -> GrowthMeasurement:
         """Every arm with its trainings."""
         return GrowthMeasurement(
-            schema="anatomy_bench/growth/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=_text_record(),
-            provenance=replace(setting.provenance, dtype="float32", attention="sdpa"),
-            seconds=sum(each.seconds for each in finished.values()),
+            **replace(
+                setting,
+                corpus=_text_record(),
+                provenance=replace(setting.provenance, dtype="float32", attention="sdpa"),
+            ).header(self.name, finished),
             config=config,
             arms=tuple(
                 Arm(name, rate, trainings[0].phases, tuple(_trained(finished[each]) for each in trainings))
