@@ -56,8 +56,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     try:
         finding = get_finding(*marker.args)
-    except AnatomyError as error:
-        raise pytest.UsageError(str(error)) from error
+    except AnatomyError as error:  # rooms that clash, too: one line, not a traceback of the collection
+        pytest.exit(str(error), returncode=error.exit_code)
     metafunc.parametrize("claim", [pytest.param(each, id=each.id, marks=_marks(each)) for each in finding.claims])
 
 
@@ -295,18 +295,14 @@ class _CaptureAwareProgress:
         """Begin a stage, with capturing suspended if there is a terminal to show it on."""
         from contextlib import contextmanager
 
-        from anatomy_bench.base.progress import SilentProgress, TerminalProgress
+        from anatomy_bench.base.progress import SilentProgress, progress_for_terminal
 
         capture: Any = self._config.pluginmanager.getplugin("capturemanager")
 
         @contextmanager
         def shown() -> Iterator[Any]:
             with capture.global_and_fixture_disabled():
-                kind = (
-                    TerminalProgress()
-                    if sys.stderr.isatty() and not hasattr(self._config, "workerinput")
-                    else SilentProgress()
-                )
+                kind = SilentProgress() if hasattr(self._config, "workerinput") else progress_for_terminal()
                 with kind.stage(name, total) as advance:
                     yield advance
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import tiny
 import yaml
-from anatomy_bench.run.option_help import HELP
 
 import anatomy_bench
+from anatomy_bench.run.options import Keeping, Options, Selection, declared
 
 ROOT = Path(anatomy_bench.__file__).parent.parent
 PATH = ROOT / ".github" / "workflows" / "replicate.yml"
@@ -79,7 +79,8 @@ def test_verdicts_are_held_against_the_record_where_there_is_one(
     arguments = (tmp_path / "arguments").read_text().splitlines()
     expected = ["verify", "--model", hostile, "--revision", COMMIT, "--profile", "quick", "--expected", "record.toml"]
     assert arguments == [*expected, option, "--report", "report"]
-    assert {each[2:].replace("-", "_") for each in arguments if each.startswith("--")} <= HELP.keys()
+    names = {each.name for kind in (Options, Selection, Keeping) for each in declared(kind)} | {"strict"}
+    assert {each[2:].replace("-", "_") for each in arguments if each.startswith("--")} <= names
     assert not (tmp_path / "harmed").exists()
 
 

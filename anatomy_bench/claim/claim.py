@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from anatomy_bench.base.errors import InapplicableError
+from anatomy_bench.claim.undecided import not_a_number, without_interval
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.record import Record
 
@@ -46,11 +47,13 @@ class Estimate(Record):
         value: in the claim's unit.
         interval95: `None` where the uncertainty is unknown; never an interval of zero width because data are missing.
         note: what else a reader needs to understand the value, in a phrase.
+        unknown: why there is no interval, where the estimate knows it.
     """
 
     value: float
     interval95: Interval | None
     note: str = ""
+    unknown: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,7 @@ class NotApplicable(Record):
 class Criterion(Record):
     """The values for which a claim holds: those from `low` to `high`.
 
-    Bounds are inclusive unless `strict`. Build one with `at_least`, `at_most`,
-    `above`, `below` or `within`.
+    Bounds are inclusive unless `strict`. Build one with `at_least`, `at_most`, `above`, `below` or `within`.
     """
 
     low: float = float("-inf")
@@ -79,7 +81,9 @@ class Criterion(Record):
         return self.low <= value <= self.high
 
     def judge(self, interval: Interval) -> VerdictWord:
-        """SUPPORTED if the whole interval meets the criterion, REFUTED if no part of it does, else INCONCLUSIVE."""
+        """SUPPORTED if the whole interval meets the criterion, REFUTED if no part of it does; both take finite ends."""
+        if not interval.is_finite:
+            return VerdictWord.INCONCLUSIVE
         if self.holds_for(interval.low) and self.holds_for(interval.high):
             return VerdictWord.SUPPORTED
         if self.strict:
@@ -267,10 +271,7 @@ def estimate_of(claim: Claim, measurements: Sequence[Any]) -> Estimate | NotAppl
 
 
 def judge(
-    claim: Claim,
-    layer_count: int | None,
-    measurements: Sequence[Any],
-    numerical_error: NumericalError | None = None,
+    claim: Claim, layer_count: int | None, measurements: Sequence[Any], numerical_error: NumericalError | None = None
 ) -> Verdict:
     """Judge a claim on the measurements that it needs.
 
@@ -289,13 +290,14 @@ def judge(
     estimate = estimate_of(claim, measurements)
     if isinstance(estimate, NotApplicable):
         return Verdict(claim.id, VerdictWord.NOT_APPLICABLE, reason=estimate.reason)
-    word, reason = _weigh(claim, estimate, numerical_error)
+    reason = not_a_number(estimate.value, estimate.interval95)
+    word, reason = (VerdictWord.INCONCLUSIVE, reason) if reason else _weigh(claim, estimate, numerical_error)
+    if word is VerdictWord.INCONCLUSIVE and estimate.interval95 is None:
+        reason = reason or without_interval(measurements, estimate.unknown)
     return Verdict(claim.id, word, estimate.value, estimate.interval95, numerical_error, reason, estimate.note)
 
 
 def _weigh(claim: Claim, estimate: Estimate, error: NumericalError | None) -> tuple[VerdictWord, str]:
-    if estimate.value != estimate.value:
-        return VerdictWord.INCONCLUSIVE, "the measured value is not a number"
     if estimate.interval95 is not None:
         word = claim.criterion.judge(estimate.interval95)
         if error is None or claim.criterion.judge(estimate.interval95.widened(error.low, error.high)) is word:
@@ -304,4 +306,4 @@ def _weigh(claim: Claim, estimate: Estimate, error: NumericalError | None) -> tu
     if claim.kind is Kind.CONSISTENCY:
         holds = claim.criterion.holds_for(estimate.value)
         return (VerdictWord.SUPPORTED if holds else VerdictWord.REFUTED), ""
-    return VerdictWord.INCONCLUSIVE, "the uncertainty of this value is unknown"
+    return VerdictWord.INCONCLUSIVE, ""

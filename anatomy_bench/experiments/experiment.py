@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine.cost import Cost, ModelSize
 from anatomy_bench.values.corpus import Corpus
-from anatomy_bench.values.measurement import CorpusRecord, Measurement, Provenance, SubjectRecord
+from anatomy_bench.values.measurement import CorpusRecord, Made, Measurement, Provenance, SubjectRecord
 from anatomy_bench.values.profile import Profile
 from anatomy_bench.values.record import Record, RecordKind
 
@@ -35,17 +35,24 @@ class Setting:
             "experiment": experiment,
             "subject": self.subject,
             "corpus": self.corpus,
-            "provenance": self.provenance,
+            "provenance": self.provenance.with_makers(done.made for done in finished.values()),
             "seconds": sum(done.seconds for done in finished.values()),
         }
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The result of a unit and the seconds that it took."""
+    """The result of a unit.
+
+    Attributes:
+        result: what was measured.
+        seconds: that it took.
+        made: where and when, once its job is done.
+    """
 
     result: Record
     seconds: float
+    made: Made | None = None
 
 
 Job = tuple[Any, ...]

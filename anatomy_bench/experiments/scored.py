@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from anatomy_bench.base.progress import Progress
+from anatomy_bench.claim.claim import Estimate
 from anatomy_bench.engine.cost import Cost, ModelSize, sweep_cost
 from anatomy_bench.engine.interventions import Intact, Intervention
 from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
@@ -16,7 +17,7 @@ from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.measurement import CorpusRecord, Measurement
 from anatomy_bench.values.record import Record, RecordKind
-from anatomy_bench.values.statistics import PairedBootstrap, percent
+from anatomy_bench.values.statistics import PairedBootstrap, exponential, merged, percent
 
 if TYPE_CHECKING:
     from anatomy_bench.subject import Subject
@@ -27,8 +28,14 @@ THRESHOLDS_PERCENT = (("Redundant", 10.0), ("Minor", 30.0), ("Important", 100.0)
 """Categories of layers, each with the degradation below which a layer is in it (arXiv 2603.19348, 3.2)."""
 
 
+UNKNOWN = "Unknown"
+"""Category of a layer without which the model has no finite score."""
+
+
 def category(degradation_percent: float) -> str:
-    """The category of a layer with that degradation."""
+    """The category of a layer with that degradation; `Unknown` for what is not a number."""
+    if math.isnan(degradation_percent):
+        return UNKNOWN
     return next((name for name, limit in THRESHOLDS_PERCENT if degradation_percent < limit), "Critical")
 
 
@@ -49,7 +56,8 @@ class SentenceScores(Record):
 
 def disturbed_nats(nats: Sequence[float], relative_error: float, rng: np.random.Generator) -> tuple[float, ...]:
     """Each value multiplied by 1 ± `relative_error` (a standard deviation)."""
-    return tuple((np.array(nats) * (1 + relative_error * rng.standard_normal(len(nats)))).tolist())
+    with np.errstate(invalid="ignore", over="ignore"):
+        return tuple((np.array(nats) * (1 + relative_error * rng.standard_normal(len(nats)))).tolist())
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,9 @@ class Variant(Record):
     Attributes:
         perplexity: exp(total nats / total tokens).
         degradation_percent: (perplexity / baseline − 1) · 100.
-        interval95_percent: of the degradation, by paired bootstrap over sentences; `None` for a single sentence.
-        category: by the thresholds of `THRESHOLDS_PERCENT`.
+        interval95_percent: of the degradation, by paired bootstrap over sentences; `None` for fewer than 5 distinct
+            sentences, and where all change alike or one has no finite score.
+        category: by the thresholds of `THRESHOLDS_PERCENT`; `Unknown` where a sentence has no finite score.
         sentence_nll_nats: negative log-likelihood of each sentence, from which all this is computed.
     """
 
@@ -69,6 +78,12 @@ class Variant(Record):
     interval95_percent: Interval | None
     category: str
     sentence_nll_nats: tuple[float, ...]
+
+    def estimate(self, note: str = "") -> Estimate:
+        """The degradation as a claim judges it, with the reason where it has no interval."""
+        is_finite = all(math.isfinite(score) for score in self.sentence_nll_nats)
+        why = "every sentence changes alike" if is_finite else "a sentence has no finite score"
+        return Estimate(self.degradation_percent, self.interval95_percent, note, "" if self.interval95_percent else why)
 
 
 @dataclass(frozen=True)
@@ -151,17 +166,17 @@ def paired_bootstrap(
         rng: draws the resamples.
     """
     return PairedBootstrap.over_sentences(
-        np.array(intact_nll_nats),
-        np.array(variant_nll_nats),
-        np.array(corpus.sentence_tokens, dtype=np.float64),
+        merged(np.array(intact_nll_nats), corpus.copy_of),
+        merged(np.array(variant_nll_nats), corpus.copy_of),
+        merged(np.array(corpus.sentence_tokens, dtype=np.float64), corpus.copy_of),
         resamples,
         rng,
     )
 
 
 def baseline_perplexity(intact_nll_nats: Sequence[float], corpus: CorpusRecord) -> float:
-    """exp(total nats / total tokens) of the intact model."""
-    return float(np.exp(sum(intact_nll_nats) / corpus.tokens))
+    """exp(total nats / total tokens) of the intact model; infinite beyond float64."""
+    return float(exponential(sum(intact_nll_nats) / corpus.tokens))
 
 
 def scored_header(setting: Setting, experiment: str, finished: Mapping[Any, Finished]) -> dict[str, Any]:
@@ -187,10 +202,10 @@ def compare(
     baseline = np.sum(intact_nll_nats) / corpus.tokens
     return [
         Variant(
-            perplexity=float(np.exp(baseline + delta)),
+            perplexity=float(exponential(baseline + delta)),
             degradation_percent=float(percent(delta)),
             interval95_percent=interval_percent(interval),
-            category=category(float(percent(delta))),
+            category=category(float(percent(delta))) if np.isfinite(delta) else UNKNOWN,
             sentence_nll_nats=scores,
         )
         for delta, interval, scores in zip(
@@ -200,7 +215,8 @@ def compare(
 
 
 def interval_percent(interval_nats: Interval | None) -> Interval | None:
-    """An interval of ΔNLL in nats as one of perplexity degradation in percent."""
+    """An interval of ΔNLL in nats as one of degradation in percent; `None` where float64 makes a point of it."""
     if interval_nats is None:
         return None
-    return Interval(float(percent(interval_nats.low)), float(percent(interval_nats.high)))
+    found = Interval(float(percent(interval_nats.low)), float(percent(interval_nats.high)))
+    return None if found.low == found.high else found

@@ -1,6 +1,6 @@
 """The part of a run that another process, on this machine or another, can do for it: single jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.progress import Progress, SilentProgress
 from anatomy_bench.experiments.experiment import Finished, Job
+from anatomy_bench.run.provenance import made_now, provenance
 from anatomy_bench.run.task import Task
+from anatomy_bench.values.profile import Profile
 
 if TYPE_CHECKING:
     from anatomy_bench.run.options import DTypeName, Options
@@ -65,9 +67,18 @@ class SubjectSource:
             raise UsageError(f"cannot load {self.model}: {error.strerror or error}") from error
 
 
-def do_job(task: Task, job: Job, subject: "Subject", progress: Progress) -> Mapping[Any, Finished]:
-    """The result of each unit of a job."""
-    return task.experiment.run(job, subject, task.corpus, progress)
+def do_job(task: Task, job: Job, subject: "Subject", progress: Progress) -> dict[Any, Finished]:
+    """The result of each unit of a job, with where and when it was made.
+
+    Raises:
+        AnatomyError: what was measured is not of the model and the arithmetic that the task is about.
+    """
+    with subject.measuring(task.setting.provenance.threads):
+        results = task.experiment.run(job, subject, task.corpus, progress)
+    if task.experiment.reads_subject:
+        subject.require_as_loaded()
+    made = made_now(subject)
+    return {unit: replace(finished, made=made) for unit, finished in results.items()}
 
 
 def run_job(source: SubjectSource, task: Task, job: Job) -> dict[Any, Finished]:
@@ -76,16 +87,30 @@ def run_job(source: SubjectSource, task: Task, job: Job) -> dict[Any, Finished]:
     All arguments and the result can be pickled.
 
     Raises:
-        UsageError: here, the source names another model than the task's.
+        UsageError: what is measured here would be another thing: the source names another model here, or sources,
+            libraries or the processor are not those of the task.
         AnatomyError: the model cannot be loaded.
     """
     subject = _loaded(source)
+    _require_alike(source, task, subject)
+    return do_job(task, job, subject, SilentProgress())
+
+
+def _require_alike(source: SubjectSource, task: Task, subject: "Subject") -> None:
+    """Check that the task would have the same key in this process."""
     if subject.record.digest != task.setting.subject.digest:
         raise UsageError(
             f"{source.model} is another model here: digest {subject.record.digest[:12]}, "
             f"asked for {task.setting.subject.digest[:12]}"
         )
-    return dict(do_job(task, job, subject, SilentProgress()))
+    asked = task.setting.provenance
+    here = provenance(subject, task.experiment, Profile(asked.profile), asked.seed)
+    same_threads = replace(here, threads=asked.threads)  # with which the job is done, however many there are
+    corpus = subject.corpus_record(task.corpus) if task.setting.corpus else None
+    own = replace(task, setting=replace(task.setting, provenance=same_threads, corpus=corpus)).circumstances
+    for name, value in task.circumstances.items():
+        if own[name] != value:
+            raise UsageError(f"this process would measure something else: its {name} is {own[name]}, not {value}")
 
 
 @cache

@@ -134,7 +134,8 @@ def numerical_error(claim: Claim, copies: Sequence[Sequence[Measurement]]) -> Nu
 
 
 def _twice_deviation(values: Sequence[float]) -> float:
-    return 2 * float(np.std(values)) if values else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float64 may be off by anything
+        return 2 * float(np.std(values)) if values else 0.0
 
 
 def _disturbed_results(

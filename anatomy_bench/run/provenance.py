@@ -2,10 +2,12 @@
 
 import hashlib
 import importlib.util
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from anatomy_bench.experiments.experiment import Experiment, FollowUp
 from anatomy_bench.registry import experiment_names, experiment_package, get_experiment
-from anatomy_bench.values.measurement import Provenance, Versions
+from anatomy_bench.values.measurement import Made, Provenance, Versions
 from anatomy_bench.values.profile import Profile
 
 if TYPE_CHECKING:
@@ -95,6 +97,13 @@ def provenance(subject: "Subject", experiment: Experiment, profile: Profile, see
     )
 
 
+def made_now(subject: "Subject") -> Made:
+    """By this process, at this moment."""
+    commit, dirty = _git_state()
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return Made(subject.device_name or processor_name(), commit, dirty, at)
+
+
 @cache
 def versions(read_by: str | None = None) -> Versions:
     """Of the software that decides results.
@@ -130,6 +139,8 @@ def _git_state() -> tuple[str | None, bool | None]:
     if not (root / ".git").exists():
         return None, None
     try:
+        if Path(_git(root, "rev-parse", "--show-toplevel").strip()).resolve() != root.resolve():
+            return None, None  # its own `.git` is none, and a folder above has one
         commit = _git(root, "rev-parse", "HEAD")
         return commit.strip() or None, bool(_git(root, "status", "--porcelain", "--untracked-files=no").strip())
     except (OSError, subprocess.SubprocessError):
@@ -137,4 +148,9 @@ def _git_state() -> tuple[str | None, bool | None]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
+    """What git says of that folder, whatever repository a hook or a script has set in the environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(  # noqa: S603
+        ["git", "-C", str(root), *arguments],  # noqa: S607
+        capture_output=True, text=True, check=True, env=environment,
+    ).stdout  # fmt: skip

@@ -1,8 +1,10 @@
 """The store: finished jobs, written as soon as they are done.
 
 A job is one unit of work, or several that are measured together. Each is a separate file, named by a digest of
-everything that determines its results to the last bit. A run that is killed loses at most the job it was doing;
-the next run continues after it.
+everything that determines its results: model, tokens, units, sources, libraries, and what decides their rounding
+(device, threads, instructions). On a processor that is all, to the last bit; a GPU's libraries may round differently
+from run to run, within the noise floor. A run that is killed loses at most the job it was doing; the next run continues
+after it.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from anatomy_bench.base.errors import DamagedUnitWarning, UsageError
 from anatomy_bench.base.locks import exclusively, waiting_for
 from anatomy_bench.base.plain import is_own, make_own, read_plain
 from anatomy_bench.experiments.experiment import Finished
+from anatomy_bench.values.measurement import Made
 from anatomy_bench.values.record import Record, RecordKind, from_data, from_json, to_data, to_json
 
 LOCKS = "locks"
@@ -37,20 +40,35 @@ class StoredJob(Record):
 
     Attributes:
         key: everything that determines the results.
-        sha256: checksum of the results and the seconds.
+        sha256: checksum of the results, the seconds, and where and when they were made.
         results: of each unit.
         seconds: that each unit took.
+        made: where and when; `None` in jobs that were stored before this was.
     """
 
     key: dict[str, Any]
     sha256: str
     results: tuple[Any, ...]
     seconds: tuple[float, ...]
+    made: Made | None = None
+
+    @classmethod
+    def of(cls, key: dict[str, Any], finished: Sequence[Finished]) -> "StoredJob":
+        """A finished job, all of whose units were made together."""
+        results = tuple(to_data(each.result) for each in finished)
+        seconds = tuple(each.seconds for each in finished)
+        unsigned = cls(key, "", results, seconds, finished[0].made)
+        return replace(unsigned, sha256=unsigned._checksum)
 
     @property
     def is_whole(self) -> bool:
         """Whether the results match their checksum."""
-        return self.sha256 == _digest([self.results, self.seconds])
+        return self.sha256 == self._checksum
+
+    @property
+    def _checksum(self) -> str:
+        made = [to_data(self.made)] if self.made else []
+        return _digest([self.results, self.seconds, *made])
 
     def finished(self, key: dict[str, Any], result_type: RecordKind) -> tuple[Finished, ...]:
         """The results of the units, if they are those of that key.
@@ -61,7 +79,7 @@ class StoredJob(Record):
         if self.key != key or not self.is_whole:
             raise ValueError("not the job that was asked for, or altered")
         read = (from_data(result_type, result) for result in self.results)
-        return tuple(Finished(*pair) for pair in zip(read, self.seconds, strict=True))
+        return tuple(Finished(*pair, self.made) for pair in zip(read, self.seconds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -131,15 +149,12 @@ class Store:
         Raises:
             UsageError: the store cannot be written to, or others could have filled it.
         """
-        results = tuple(to_data(done.result) for done in finished)
-        seconds = tuple(done.seconds for done in finished)
-        stored = StoredJob(key, _digest([results, seconds]), results, seconds)
         path = self._path(key)
         try:
             make_own(self.folder, path.parent)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
-        write_atomically(path, to_json(stored), mode=_FILE_MODE, follow_link=False)
+        write_atomically(path, to_json(StoredJob.of(key, finished)), mode=_FILE_MODE, follow_link=False)
 
     def _lock(self, key: dict[str, Any]) -> Path:
         return self.folder / LOCKS / f"{_digest(key)}.lock"

@@ -45,15 +45,17 @@ class Task:
         """Everything besides a job's units that determines its results to the last bit."""
         made, subject = self.setting.provenance, self.setting.subject
         of_subject = {"subject": subject.digest, "dtype": made.dtype, "attention": made.attention}
-        # A GPU computes the same whatever processor it is attached to.
-        arithmetic = {"device_name": made.device_name} if made.device == "cuda" else made.processor_arithmetic
         return {
             "experiment": self.experiment.name,
             "code": made.code,
             **(of_subject if self.experiment.reads_subject else {}),
             "corpus": self.setting.corpus.digest if self.setting.corpus else None,
+            "tokens": self.setting.corpus.token_digest if self.setting.corpus else None,
             "device": made.device,
-            **arithmetic,
+            "device_name": made.device_name,
+            # Of the processor also beside a card: what compares weights alone computes there.
+            "threads": made.threads,
+            "instructions": made.instructions,
             "versions": asdict(made.versions),
         }
 

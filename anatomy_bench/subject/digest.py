@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ def subject_digest(model: Any, tokenizer: Any) -> str:
     same digest whether it is loaded in float32 or as stored.
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps(_lasting(model.config.to_dict()), sort_keys=True, default=str).encode())
+    digest.update(json.dumps(lasting_config(model), sort_keys=True, default=str).encode())
     digest.update(_tokenizer_text(tokenizer).encode())
     seen: set[int] = set()
     for name, tensor in sorted(model.state_dict().items()):
@@ -30,6 +31,26 @@ def subject_digest(model: Any, tokenizer: Any) -> str:
             values = values.float()
         digest.update(memoryview(values.numpy()).cast("B") if values.numel() else b"")
     return digest.hexdigest()
+
+
+def tokens_digest(sentences: Sequence[Sequence[int]]) -> str:
+    """SHA-256 of the token ids of each sentence, in hexadecimal.
+
+    They depend on more than the tokenizer's own file: on `split_special_tokens` and the like, and on its library.
+    """
+    return hashlib.sha256(json.dumps([list(sentence) for sentence in sentences]).encode()).hexdigest()
+
+
+def copies(sentences: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """For each sentence the place of the first one of the same tokens; nothing where no two are the same."""
+    first: dict[tuple[int, ...], int] = {}
+    places = tuple(first.setdefault(tuple(sentence), place) for place, sentence in enumerate(sentences))
+    return places if len(first) < len(places) else ()
+
+
+def lasting_config(model: Any) -> dict[str, Any]:
+    """A model's config without what says how it was loaded."""
+    return _lasting(model.config.to_dict())
 
 
 def _lasting(config: dict[str, Any]) -> dict[str, Any]:

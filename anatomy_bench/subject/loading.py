@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from anatomy_bench.base.errors import DeviceWarning, UnfitModelError, UsageError
+from anatomy_bench.engine.arithmetic import plain_arithmetic
 from anatomy_bench.engine.memory import is_out_of_memory
 from anatomy_bench.subject.checkpoint_files import check_checkpoint_files
 from anatomy_bench.subject.fitness import check_fitness, check_loading, check_parameters
@@ -86,6 +87,7 @@ def _cuda_devices() -> tuple[int, str]:
     return count, complaint
 
 
+@plain_arithmetic()
 def load_subject(
     source: Source,
     *,

@@ -13,12 +13,14 @@ from torch import nn
 from anatomy_bench.base.errors import UnfitModelError, UsageError
 from anatomy_bench.base.progress import Progress
 from anatomy_bench.engine import naive
+from anatomy_bench.engine.arithmetic import instructions, plain_arithmetic, require_float32
 from anatomy_bench.engine.cost import ModelSize
 from anatomy_bench.engine.interventions import Intervention, is_matrix
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
 from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers, kinds_of_layers
-from anatomy_bench.subject.digest import subject_digest
+from anatomy_bench.subject.digest import copies, subject_digest, tokens_digest
+from anatomy_bench.subject.unchanged import fingerprint, first_difference
 from anatomy_bench.values.corpus import Corpus
 from anatomy_bench.values.measurement import CorpusRecord, SubjectRecord
 
@@ -83,6 +85,7 @@ class Subject:
             note=note,
             layer_kinds=kinds_of_layers(layers),
         )
+        self._as_loaded = fingerprint(model)
 
     @property
     def layers(self) -> tuple[nn.Module, ...]:
@@ -106,8 +109,8 @@ class Subject:
 
     @property
     def instructions(self) -> str:
-        """Instruction set that products on the CPU use, such as `AVX2`."""
-        return str(torch.backends.cpu.get_cpu_capability())
+        """Instruction set that products on the CPU use, such as `AVX2`, and what the environment tells libraries."""
+        return instructions()
 
     @property
     def dtype(self) -> str:
@@ -164,8 +167,17 @@ class Subject:
 
     def corpus_record(self, corpus: Corpus) -> CorpusRecord:
         """What measurements say about a corpus: its digest and how many of its tokens this subject predicts."""
-        tokens = tuple(len(ids) - 1 for ids in self.tokenize(corpus.sentences))
-        return CorpusRecord(corpus.name, corpus.digest, len(tokens), sum(tokens), tokens)
+        sentences = self.tokenize(corpus.sentences)
+        tokens = tuple(len(ids) - 1 for ids in sentences)
+        return CorpusRecord(
+            name=corpus.name,
+            digest=corpus.digest,
+            sentences=len(tokens),
+            tokens=sum(tokens),
+            sentence_tokens=tokens,
+            token_digest=tokens_digest(sentences),
+            copy_of=copies(sentences),
+        )
 
     def component_weights(self, name: str) -> NDArray[np.float32]:
         """A component's weights in all layers.
@@ -181,6 +193,34 @@ class Subject:
             [layer.get_parameter(component.parameter).detach().cpu().float().numpy().ravel() for layer in self.layers]
         )
 
+    @contextmanager
+    def measuring(self, threads: int | None = None) -> Iterator[None]:
+        """Compute as a fresh process would.
+
+        Args:
+            threads: that share a product on the CPU; `None` leaves as many as there are.
+
+        Raises:
+            UsageError: products of float32 are not computed in float32 here, whatever the settings.
+        """
+        with plain_arithmetic(threads):
+            require_float32(self.device)
+            yield
+
+    def require_as_loaded(self) -> None:
+        """Check that no weight, buffer, module or config of the model was changed in memory.
+
+        Raises:
+            UnfitModelError: one was; what is measured now is not of the model that the digest names.
+        """
+        changed = first_difference(self._as_loaded, fingerprint(self.model))
+        if changed is not None:
+            raise UnfitModelError(
+                f"{self.name} was changed in memory after loading ({changed}), so that nothing measured on it is kept: "
+                "load it anew, or save the changed model and load that"
+            )
+
+    @plain_arithmetic()
     def score(
         self,
         sentences: Sequence[Sequence[int]],
@@ -195,6 +235,7 @@ class Subject:
             return sweep(self.stack, sentences, interventions, progress)
         return naive.scores(self.stack, sentences, interventions, progress)
 
+    @plain_arithmetic()
     def score_plainly_in_float32(
         self,
         sentences: Sequence[Sequence[int]],

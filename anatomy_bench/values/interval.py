@@ -1,5 +1,6 @@
 """An interval of values."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,11 @@ class Interval(Record):
         """Refuse a reversed interval, on which a verdict would be arbitrary."""
         if self.low > self.high:
             raise ValueError(f"interval [{self.low}, {self.high}] is reversed")
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether both ends are numbers, and none is infinite."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
     def widened(self, below: float, above: float) -> "Interval":
         """The interval with each end moved outwards by that much."""

@@ -1,8 +1,8 @@
 """What every measurement records, whatever the experiment."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -74,6 +74,8 @@ class CorpusRecord(Record):
     Attributes:
         tokens: predicted tokens in all sentences together.
         sentence_tokens: predicted tokens of each sentence.
+        token_digest: of the token ids; `None` where a text has no tokenizer's tokens.
+        copy_of: for each sentence the place of the first one of the same tokens; empty where no two are the same.
     """
 
     name: str
@@ -81,6 +83,13 @@ class CorpusRecord(Record):
     sentences: int
     tokens: int
     sentence_tokens: tuple[int, ...]
+    token_digest: str | None = None
+    copy_of: tuple[int, ...] = ()
+
+    @property
+    def distinct_sentences(self) -> int:
+        """How many there are without those that are there already."""
+        return len(set(self.copy_of)) if self.copy_of else self.sentences
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,23 @@ class Versions(Record):
 
 
 @dataclass(frozen=True)
+class Made(Record):
+    """Where and when a job was measured.
+
+    Attributes:
+        device_name: the processor or accelerator.
+        git_commit: of the checkout that ran, or `None` outside one.
+        git_dirty: whether that checkout had uncommitted changes.
+        at: when it was done, UTC, such as `2026-11-27T23:17:00+00:00`.
+    """
+
+    device_name: str
+    git_commit: str | None
+    git_dirty: bool | None
+    at: str
+
+
+@dataclass(frozen=True)
 class Provenance(Record):
     """All that is needed to repeat a measurement.
 
@@ -114,9 +140,12 @@ class Provenance(Record):
         attention: attention implementation.
         code: digest of the sources that measured.
         threads: of the processor, among which a matrix product was divided.
-        instructions: instruction set of the processor that products used, such as `AVX2`.
+        instructions: instruction set of the processor that products used, such as `AVX2`, and whatever the environment
+            tells the libraries that make them.
         git_commit: of the checkout that ran, or `None` outside one.
         git_dirty: whether that checkout had uncommitted changes.
+        elsewhere: what other machines or checkouts measured some or all of it, as the store has kept it; each once,
+            with the time of its last job. Device and commit above are those of the run that put it together.
     """
 
     seed: int
@@ -131,11 +160,17 @@ class Provenance(Record):
     git_commit: str | None
     git_dirty: bool | None
     versions: Versions
+    elsewhere: tuple[Made, ...] = ()
 
-    @property
-    def processor_arithmetic(self) -> dict[str, Any]:
-        """What decides the last bits of a result on a CPU."""
-        return {"threads": self.threads, "instructions": self.instructions}
+    def with_makers(self, makers: Iterable[Made | None]) -> "Provenance":
+        """The same, naming those that are not what this names itself."""
+        own = (self.device_name, self.git_commit, self.git_dirty)
+        others: dict[Any, Made] = {}
+        for made in sorted(filter(None, makers), key=lambda made: made.at):
+            place = (made.device_name, made.git_commit, made.git_dirty)
+            if place != own:
+                others[place] = made
+        return replace(self, elsewhere=tuple(others.values()))
 
 
 @dataclass(frozen=True)

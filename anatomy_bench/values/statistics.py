@@ -1,6 +1,6 @@
 """Intervals and correlations. Random generators are passed in; nothing draws from a global one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 LEAST_SENTENCES = 5
-"""With fewer sentences, nothing is known about their spread: resamples mostly repeat one of them."""
+"""With fewer distinct sentences, nothing is known about their spread: resamples mostly repeat one of them."""
 
 _DRAWN_AT_A_TIME = 1 << 22
 """Numbers that are drawn before they are used: bounds memory, whatever the text's length.
@@ -26,7 +26,11 @@ _ARRAYS = 6
 """That exist at the same time, of each kind, while resampling."""
 
 _ROUNDING = 1e-6
-"""Share of the standard error below which a resample's own error is only rounding: it drew a single sentence."""
+"""Share of a number's own size below which a standard error is rounding: of sentences that are all alike, or of a
+resample that drew one sentence only."""
+
+_EXACT = 1e-12
+"""Share of the largest of some numbers below which their differences are rounding in float64."""
 
 _TAILS = (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2)
 
@@ -35,6 +39,30 @@ def percent(delta_nll_nats: Floats | float) -> Floats:
     """Perplexity degradation in percent for a change of mean negative log-likelihood."""
     with np.errstate(over="ignore"):  # a bound beyond float64 is infinite
         return 100.0 * np.expm1(np.asarray(delta_nll_nats, dtype=np.float64))
+
+
+def exponential(nats: Floats | float) -> Floats:
+    """Perplexity of a mean negative log-likelihood; infinite beyond float64."""
+    with np.errstate(over="ignore"):
+        return np.exp(np.asarray(nats, dtype=np.float64))
+
+
+def merged(values: Floats, copy_of: Sequence[int]) -> Floats:
+    """Sums over sentences that are the same: a copy is no second observation.
+
+    Args:
+        values: shape (…, sentences).
+        copy_of: for each sentence the place of the first that is the same; nothing where no two are.
+
+    Returns:
+        Shape (…, distinct sentences), in the order of the first of each.
+    """
+    if not copy_of:
+        return values
+    first, places = np.unique(copy_of, return_inverse=True)
+    sums = np.zeros((*values.shape[:-1], len(first)))
+    np.add.at(sums.T, places, values.T)
+    return sums
 
 
 def percentile_interval(draws: Floats) -> Interval:
@@ -80,7 +108,8 @@ class PairedBootstrap:
         standard_error: of that change, by linearising the ratio; shape (variants,).
         resampled: the change on each resample, shape (resamples, variants).
         resampled_error: its standard error on each resample, same shape.
-        sentences: number of sentences.
+        sentences: number of distinct sentences.
+        varies: whether a change differs from sentence to sentence by more than rounding; shape (variants,).
     """
 
     delta_nll_nats: Floats
@@ -88,6 +117,7 @@ class PairedBootstrap:
     resampled: Floats
     resampled_error: Floats
     sentences: int
+    varies: NDArray[np.bool_]
 
     @classmethod
     def over_sentences(
@@ -98,67 +128,82 @@ class PairedBootstrap:
         resamples: int,
         rng: np.random.Generator,
     ) -> "PairedBootstrap":
-        """Resample sentences with replacement.
+        """Resample sentences with replacement. A variant with a score that is not finite has changes of NaN.
 
         Args:
             intact_nll_nats: shape (sentences,).
             variant_nll_nats: shape (variants, sentences).
-            tokens: predicted tokens, shape (sentences,).
+            tokens: predicted tokens, shape (sentences,). No two sentences are the same (`merged`).
             resamples: how often.
             rng: draws the resamples.
         """
-        deltas = variant_nll_nats - intact_nll_nats
         count = len(tokens)
         whole = np.ones((1, count))
-        estimate, error = _ratio_and_error(deltas, tokens, whole)
-        resampled, resampled_error = np.empty((2, resamples, len(deltas)))
-        for rows, picks in drawn_sentences(count, resamples, rng):
-            resampled[rows], resampled_error[rows] = _ratio_and_error(deltas, tokens, picks)
-        return cls(estimate[0], error[0], resampled, resampled_error, count)
+        resampled, resampled_error = np.empty((2, resamples, len(variant_nll_nats)))
+        with np.errstate(invalid="ignore", over="ignore"):
+            deltas = variant_nll_nats - intact_nll_nats
+            deltas[~np.isfinite(deltas).all(axis=1)] = np.nan
+            estimate, error = _ratio_and_error(deltas, tokens, whole)
+            for rows, picks in drawn_sentences(count, resamples, rng):
+                resampled[rows], resampled_error[rows] = _ratio_and_error(deltas, tokens, picks)
+            varies = error[0] > _ROUNDING * np.linalg.norm(deltas, axis=1) / tokens.sum()
+        return cls(estimate[0], error[0], resampled, resampled_error, count, varies)
 
     def intervals(self) -> tuple[Interval | None, ...]:
-        """A studentised 95 % interval of each variant's change, in nats; `None` for fewer than 5 sentences.
+        """A studentised 95 % interval of each variant's change, in nats.
 
+        `None` for fewer than 5 sentences, and for a change that is the same in all of them or not finite in one.
         Studentised (bootstrap-t), because plain percentiles of ten skewed sentences are
         too narrow; the tests measure the coverage.
         """
-        if not self._tells_spread:
+        if not self.tells_spread:
             return tuple(None for _ in self.delta_nll_nats)
-        low, high = np.percentile(self._deviations(), _TAILS, axis=0)
+        with np.errstate(invalid="ignore"):
+            low, high = np.percentile(self._deviations(), _TAILS, axis=0)
         return tuple(
-            Interval(float(centre - upper * error), float(centre - lower * error))
-            for centre, error, lower, upper in zip(self.delta_nll_nats, self.standard_error, low, high, strict=True)
+            Interval(float(centre - upper * error), float(centre - lower * error)) if varies else None
+            for centre, error, lower, upper, varies in zip(
+                self.delta_nll_nats, self.standard_error, low, high, self.varies, strict=True
+            )
         )
 
     def simultaneous_intervals(self) -> tuple[Interval | None, ...]:
-        """95 % intervals that hold for all variants at once (max-T), in nats."""
-        if not self._tells_spread:
+        """95 % intervals that hold for all variants at once (max-T), in nats; `None` as for `intervals`.
+
+        One change that is not finite leaves no bound that holds for all.
+        """
+        if not (self.tells_spread and self._is_finite):
             return tuple(None for _ in self.delta_nll_nats)
         widest = float(np.percentile(np.abs(self._deviations()).max(axis=1), 100 * CONFIDENCE))
         return tuple(
-            Interval(float(centre - widest * error), float(centre + widest * error))
-            for centre, error in zip(self.delta_nll_nats, self.standard_error, strict=True)
+            Interval(float(centre - widest * error), float(centre + widest * error)) if varies else None
+            for centre, error, varies in zip(self.delta_nll_nats, self.standard_error, self.varies, strict=True)
         )
 
     def interval_of(self, statistic: Callable[[Floats], float]) -> Interval | None:
-        """A percentile interval of any statistic of all variants' changes together.
+        """A percentile interval of any statistic of all variants' changes together; `None` if one is not finite.
 
         Args:
             statistic: from changes of shape (variants,), in nats, to a number.
         """
-        if not self._tells_spread:
+        if not (self.tells_spread and self._is_finite):
             return None
         return percentile_interval(np.array([statistic(row) for row in self.resampled]))
 
     @property
-    def _tells_spread(self) -> bool:
-        return self.sentences >= LEAST_SENTENCES
+    def tells_spread(self) -> bool:
+        """Whether there are sentences enough, and any change that is not the same in all of them."""
+        return self.sentences >= LEAST_SENTENCES and bool(self.varies.any())
+
+    @property
+    def _is_finite(self) -> bool:
+        return bool(np.isfinite(self.resampled).all())
 
     def _deviations(self) -> Floats:
         """(resampled − estimate) / its own error; 0 where a resample has no spread of its own."""
         apart = self.resampled - self.delta_nll_nats
         has_spread = self.resampled_error > _ROUNDING * self.standard_error
-        return np.divide(apart, self.resampled_error, out=np.zeros_like(apart), where=has_spread)
+        return np.divide(apart, self.resampled_error, out=np.zeros_like(apart), where=has_spread)  # NaN has none
 
 
 def _ratio_and_error(deltas: Floats, tokens: Floats, picks: Floats) -> tuple[Floats, Floats]:
@@ -182,9 +227,9 @@ def rank_correlation(first: Floats, second: Floats) -> tuple[float, Interval | N
         second: shape (n,).
 
     Returns:
-        NaN and `None` where one side does not vary; no interval for fewer than 4 pairs.
+        NaN and `None` where one side does not vary or is not finite; no interval for fewer than 4 pairs.
     """
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    if not all(_can_be_ranked(each) for each in (first, second)):
         return float("nan"), None
     rho = float(scipy.stats.spearmanr(first, second).statistic)
     return rho, _rank_interval(rho, len(first))
@@ -199,9 +244,9 @@ def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tu
         given: shape (n,); the interval loses one pair to it.
 
     Returns:
-        NaN and `None` where a series does not vary, or the third ranks as one of the others does.
+        NaN and `None` where a series does not vary or is not finite, or the third ranks as one of the others does.
     """
-    if min(map(np.ptp, (first, second, given))) == 0:
+    if not all(_can_be_ranked(each) for each in (first, second, given)):
         return float("nan"), None
     matrix = np.corrcoef([scipy.stats.rankdata(series) for series in (first, second, given)])
     (between, one), other = matrix[0, 1:], matrix[1, 2]
@@ -210,6 +255,10 @@ def partial_rank_correlation(first: Floats, second: Floats, given: Floats) -> tu
         return float("nan"), None
     rho = float(np.clip((between - one * other) / np.sqrt(left), -1, 1))
     return rho, _rank_interval(rho, len(first) - 1)
+
+
+def _can_be_ranked(series: Floats) -> bool:
+    return bool(np.isfinite(series).all() and np.ptp(series) > 0)
 
 
 def _rank_interval(rho: float, pairs: int) -> Interval | None:
@@ -234,10 +283,10 @@ def block_bootstrap_mean(
         rng: draws the blocks.
 
     Returns:
-        No interval for fewer than two blocks.
+        No interval for fewer than two blocks, nor for a series that does not vary or is not finite.
     """
     count = len(series)
-    if count < 2 * block:
+    if count < 2 * block or not np.ptp(series) > _EXACT * np.abs(series).max():
         return float(series.mean()), None
     blocks = -(-count // block)
     means = np.empty(resamples)

@@ -86,10 +86,10 @@ def test_two_processes_on_one_store_agree(
 def test_pytest_keeps_what_was_finished_when_it_is_interrupted(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "test_claims.py").write_text(CLAIM_TEST)
     cache = tmp_path / "cache"
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--model", tiny_folder, "--allow-untrained"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--anatomy-model", tiny_folder]
     environment = {**os.environ, "ANATOMY_BENCH_CACHE": str(cache)}
     (tmp_path / "conftest.py").write_text(INTERRUPTED)
-    command += ["--device", "cpu"]
+    command += ["--anatomy-allow-untrained", "--anatomy-device", "cpu"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     kept = crashes.jobs(cache)
     assert ended.returncode == 130  # as the command line, not pytest's own 2

@@ -70,7 +70,7 @@ class ProbedScores(Record):
         intervention: what was done to the model.
         nll_nats: negative log-likelihood of each sentence as the run scores it, summed over its tokens.
         reference_nll_nats: the same by the reference.
-        relative_error: root mean square over the sentences of (nll / reference − 1).
+        relative_error: root mean square over the sentences of (nll / reference − 1); NaN where a score is.
     """
 
     intervention: Intact | NeighbourAverage | Skip
@@ -85,7 +85,8 @@ class NoiseFloorMeasurement(Measurement):
 
     Attributes:
         config: as run.
-        relative_error: of a sentence's negative log-likelihood; root mean square over all probes and sentences.
+        relative_error: of a sentence's negative log-likelihood; root mean square over all sentences and those probes
+            whose scores are finite both ways; NaN if there is none.
         probes: in the order of their layers.
     """
 
@@ -165,7 +166,7 @@ class NoiseFloor:
         return NoiseFloorMeasurement(
             **setting.header(self.name, finished),
             config=config,
-            relative_error=float(np.sqrt(np.mean([probe.relative_error**2 for probe in probes]))),
+            relative_error=_of_all(probes),
             probes=tuple(probes),
         )
 
@@ -198,8 +199,19 @@ def _score_plainly(
 def _probed(
     intervention: Intact | NeighbourAverage | Skip, nll_nats: tuple[float, ...], reference: tuple[float, ...]
 ) -> ProbedScores:
-    relative = np.array(nll_nats) / np.array(reference) - 1
-    return ProbedScores(intervention, nll_nats, reference, float(np.sqrt(np.mean(relative**2))))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        relative = np.where(np.equal(nll_nats, reference), 0.0, np.divide(nll_nats, reference) - 1)
+        return ProbedScores(intervention, nll_nats, reference, float(np.sqrt(np.mean(relative**2))))
+
+
+def _of_all(probes: Sequence[ProbedScores]) -> float:
+    """Of those variants that have finite scores both ways: others round to nothing that can be compared."""
+    errors = [probe.relative_error for probe in probes if _is_finite(probe.nll_nats, probe.reference_nll_nats)]
+    return float(np.sqrt(np.mean([error**2 for error in errors]))) if errors else float("nan")
+
+
+def _is_finite(*scores: tuple[float, ...]) -> bool:
+    return bool(np.isfinite(scores).all())
 
 
 def _name(intervention: Intact | NeighbourAverage | Skip) -> str:

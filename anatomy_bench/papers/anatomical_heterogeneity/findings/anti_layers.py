@@ -16,8 +16,7 @@ ON_WIDE = Need("ablation", corpus="wide", layers=ANTI_LAYERS)
 
 def degradation(ablation: AblationMeasurement, layer: int, variant: str) -> Estimate:
     """Degradation of one layer, in percent."""
-    measured = ablation.layer(layer).variant(variant)
-    return Estimate(measured.degradation_percent, measured.interval95_percent)
+    return ablation.layer(layer).variant(variant).estimate()
 
 
 def least_degradation(ablation: AblationMeasurement) -> Estimate:

@@ -11,7 +11,7 @@ def mean_contrast(bootstrap: PairedBootstrap, contrasts: Floats) -> tuple[float,
     """Mean over draws of a contrast of the variants' changes, in nats per token.
 
     The interval is Student's over the draws. Its variance is the sum of that between draws and that of the sentences,
-    which all draws share. It is `None` for a single draw.
+    which all draws share. It is `None` for a single draw, and where nothing varies or is not finite.
 
     Args:
         bootstrap: of the variants.
@@ -19,7 +19,7 @@ def mean_contrast(bootstrap: PairedBootstrap, contrasts: Floats) -> tuple[float,
     """
     each = contrasts @ bootstrap.delta_nll_nats
     mean = float(each.mean())
-    if len(each) < 2 or bootstrap.intervals()[0] is None:  # noqa: PLR2004 (no spread)
+    if len(each) < 2 or not bootstrap.tells_spread or not np.isfinite(each).all():  # noqa: PLR2004 (no spread)
         return mean, None
     between_draws = each.var(ddof=1) / len(each)
     over_sentences = (bootstrap.resampled @ contrasts.mean(axis=0)).var(ddof=1)

@@ -66,7 +66,8 @@ def most_fragile_layer(ablation: AblationMeasurement) -> Estimate:
 def spread(ablation: AblationMeasurement) -> Estimate:
     """Degradation of the most damaging interior layer divided by that of the median one.
 
-    There is no interval if that of the median includes 0, because a ratio to a number that may be 0 has no bound.
+    There is no interval if that of the median includes 0, because a ratio to a number that may be 0 has no bound. A
+    ratio to 0 itself is infinite, or NaN.
     """
     bootstrap = ablation.bootstrap(ablation.interior, AVERAGE)
 
@@ -74,7 +75,8 @@ def spread(ablation: AblationMeasurement) -> Estimate:
         return float(np.median(percent(nats)))
 
     def ratio(nats: Floats) -> float:
-        return float(percent(nats).max() / median(nats))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.divide(percent(nats).max(), median(nats)))
 
     of_median = bootstrap.interval_of(median)
     if of_median is not None and of_median.low <= 0:
@@ -146,8 +148,7 @@ def averaging_ranks_as_skipping(ablation: AblationMeasurement) -> Estimate | Not
 
 def boundary_layer(ablation: AblationMeasurement, layer: int, variant: str) -> Estimate:
     """Degradation of a first or last layer, in percent."""
-    measured = ablation.layer(layer % ablation.subject.layers).variant(variant)
-    return Estimate(measured.degradation_percent, measured.interval95_percent)
+    return ablation.layer(layer % ablation.subject.layers).variant(variant).estimate()
 
 
 def _names(layers: set[int]) -> str:

@@ -212,12 +212,11 @@ class Growth:
         plan = _plan(config, setting.seed)
         trained = {unit: _trained(each) for unit, each in finished.items()}
         return GrowthMeasurement(
-            schema="anatomy_bench/growth/1",
-            experiment=self.name,
-            subject=setting.subject,
-            corpus=_text_record(),
-            provenance=replace(setting.provenance, dtype="float32", attention="sdpa"),
-            seconds=sum(each.seconds for each in finished.values()),
+            **replace(
+                setting,
+                corpus=_text_record(),
+                provenance=replace(setting.provenance, dtype="float32", attention="sdpa"),
+            ).header(self.name, finished),
             config=config,
             arms=_arms(plan, trained),
             replicas=_arms(_replicas(config, plan), trained),

@@ -12,7 +12,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.gaussian_noise im
 from anatomy_bench.values.measurement import CorpusRecord
 from anatomy_bench.values.quantities import quantity
 from anatomy_bench.values.record import Draws, Record
-from anatomy_bench.values.statistics import Floats, PairedBootstrap, drawn_sentences
+from anatomy_bench.values.statistics import Floats, PairedBootstrap, drawn_sentences, exponential, merged
 
 Text = Literal["recovery", "scored"]
 """What a layer is trained on: the corpus `recovery`, or the scored sentences themselves."""
@@ -154,7 +154,7 @@ def recovery_of(
         text=unit.text,
         deviations=unit.start.deviations,
         noise_seed=unit.start.seed,
-        perplexity=tuple(np.exp(curve).tolist()),
+        perplexity=tuple(exponential(curve).tolist()),
         steps_below={name: None if step == never else step for name, step in steps.items()},
         training_loss_nats=result.training_loss_nats,
         sentence_nll_nats=result.sentence_nll_nats,
@@ -205,7 +205,12 @@ class RecoveryMeasurement(ScoredMeasurement):
         return self.against_baseline(nll_nats, self.config.resamples)
 
     def steps_below(self, layer: int, multiple: float, text: Text = "recovery") -> float:
-        """Mean over noises of the steps to a threshold; if it was never crossed, one more than the steps trained."""
+        """Mean over noises of the steps to a threshold; if it was never crossed, one more than the steps trained.
+
+        NaN where a score on the way is not finite: such a curve has neither crossed a threshold nor failed to.
+        """
+        if not all(np.isfinite(each.sentence_nll_nats).all() for each in self.of(layer, text)):
+            return float("nan")
         never = self.config.steps + 1
         steps = [recovery.steps_below[f"{multiple:g}"] for recovery in self.of(layer, text)]
         return float(np.mean([never if step is None else step for step in steps]))
@@ -213,10 +218,11 @@ class RecoveryMeasurement(ScoredMeasurement):
     def resampled_steps(self, layer: int, multiple: float) -> Floats:
         """The same means with sentences and noises resampled; shape (resamples,)."""
         assert self.corpus is not None
-        tokens = np.array(self.corpus.sentence_tokens, dtype=np.float64)
+        copy_of = self.corpus.copy_of
+        tokens = merged(np.array(self.corpus.sentence_tokens, dtype=np.float64), copy_of)
         rng = self.generator("sentences")
-        intact = np.array(self.baseline_sentence_nll_nats)
-        curves = [np.array(each.sentence_nll_nats) for each in self.of(layer)]
+        intact = merged(np.array(self.baseline_sentence_nll_nats), copy_of)
+        curves = [merged(np.array(recovery.sentence_nll_nats), copy_of) for recovery in self.of(layer)]
         steps = np.empty((len(curves), self.config.resamples))
         for rows, picks in drawn_sentences(len(tokens), self.config.resamples, rng):
             total = picks @ tokens

@@ -40,7 +40,7 @@ def damage(measured: ManipulationMeasurement, layer_set: str, strategy: str) -> 
     variants = measured.layer_set(layer_set).variants
     if strategy not in variants:
         return NotApplicable(f"no {strategy}: no matrix of this architecture is known to write to the residual stream")
-    return Estimate(variants[strategy].degradation_percent, variants[strategy].interval95_percent)
+    return variants[strategy].estimate()
 
 
 def least_damage(measured: ManipulationMeasurement, layer_set: str, strategies: Sequence[str]) -> Estimate:

@@ -87,7 +87,9 @@ def least_best_r2(measured: PredictabilityMeasurement) -> Estimate:
     half = _NORMAL_95 * scores.r2_error[best]
     layer = measured.targets[best]
     value = scores.r2[best]
-    return Estimate(value, Interval(value - half, value + half), f"{component.component}, best at L{layer}")
+    interval = Interval(value - half, value + half) if half > 0 else None
+    note = f"{component.component}, best at L{layer}"
+    return Estimate(value, interval, note, "" if interval else "every weight is predicted alike")
 
 
 def excess(measured: PredictabilityMeasurement, null: str) -> Estimate | NotApplicable:
@@ -131,9 +133,7 @@ def degradation(measured: PredictabilityMeasurement, count: int) -> Estimate | N
     found = _replaced(measured, DEFAULT_READING, count)
     if isinstance(found, NotApplicable):
         return found
-    variant = found.variant
-    note = f"{_layers(found)}, R² of the weights put in {found.mean_r2:+.2f}"
-    return Estimate(variant.degradation_percent, variant.interval95_percent, note)
+    return found.variant.estimate(f"{_layers(found)}, R² of the weights put in {found.mean_r2:+.2f}")
 
 
 def degradation_at_high_r2(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
@@ -147,8 +147,7 @@ def degradation_at_high_r2(measured: PredictabilityMeasurement) -> Estimate | No
         return NotApplicable(
             f"no reading predicts the nine layers with R² ≥ {HIGH_R2}; the best is {best.mean_r2:+.2f}"
         )
-    note = f"{best.reading}, R² of the weights put in {best.mean_r2:+.2f}"
-    return Estimate(best.variant.degradation_percent, best.variant.interval95_percent, note)
+    return best.variant.estimate(f"{best.reading}, R² of the weights put in {best.mean_r2:+.2f}")
 
 
 def acceptable_share(measured: PredictabilityMeasurement) -> Estimate:

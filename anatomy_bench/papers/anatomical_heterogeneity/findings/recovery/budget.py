@@ -71,9 +71,11 @@ def recovery_budget(measured: RecoveryMeasurement) -> Budget:
 
 
 def tells_spread(measured: RecoveryMeasurement) -> bool:
-    """Whether there are enough sentences for an interval."""
-    final = [measured.recoveries[0].sentence_nll_nats[-1]]
-    return measured.bootstrap(final).intervals()[0] is not None
+    """Whether there are sentences enough for an interval, and all of them have finite scores that vary."""
+    scores = [each.sentence_nll_nats for each in measured.recoveries]
+    if not all(np.isfinite(each).all() for each in scores):
+        return False
+    return measured.bootstrap([each[-1] for each in scores]).tells_spread
 
 
 def _between(lowest: Floats, highest: Floats) -> Interval:

@@ -18,6 +18,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.findings.recovery.budget impo
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.statistics import (
     Floats,
+    exponential,
     partial_rank_correlation,
     percent,
     percentile_interval,
@@ -71,8 +72,8 @@ def unrecovered(measured: RecoveryMeasurement, layer: int) -> Estimate:
     """
     final = [recovery.sentence_nll_nats[-1] for recovery in measured.of(layer)]
     mean, interval, note = mean_contrast_or_one(measured.bootstrap(final), np.eye(len(final)))
-    ratios = Interval(float(np.exp(interval.low)), float(np.exp(interval.high))) if interval else None
-    return Estimate(float(np.exp(mean)), _open_below(measured, ratios, 0.0), _after(measured, note))
+    ratios = Interval(float(exponential(interval.low)), float(exponential(interval.high))) if interval else None
+    return Estimate(float(exponential(mean)), _open_below(measured, ratios, 0.0), _after(measured, note))
 
 
 def training_effect(measured: RecoveryMeasurement, layer: int) -> Estimate:
