@@ -6,6 +6,8 @@ from typing import Any
 import tiny
 import torch
 from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     DeepseekV3Config,
     Gemma3Config,
     Gemma3nTextConfig,
@@ -13,6 +15,7 @@ from transformers import (
     Mistral3Config,
     PretrainedConfig,
     Qwen2_5_VLConfig,
+    Zamba2Config,
 )
 
 _SIZES = {
@@ -79,6 +82,18 @@ def _qwen_vl() -> PretrainedConfig:
     )  # fmt: skip
 
 
+def one_row() -> Any:
+    """Zamba 2, whose layers are given the embedded sentences beside the hidden states."""
+    config = Zamba2Config(
+        **_SIZES, num_key_value_heads=2, num_hidden_layers=4, n_mamba_heads=4, mamba_d_state=8, mamba_headdim=16,
+        layers_block_type=["mamba", "hybrid"] * 2, use_mem_rope=False,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    return made.eval().requires_grad_(False)
+
+
 SEVERAL_KINDS: dict[str, Callable[[], PretrainedConfig]] = {
     "dense-first": _dense_first,
     "hybrid": _hybrid,
@@ -93,8 +108,6 @@ WRAPPED: dict[str, Callable[[], PretrainedConfig]] = {
 
 def model(name: str) -> Any:
     """A random model of that name, made alike each time."""
-    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
-
     made_by = AutoModelForCausalLM if name in SEVERAL_KINDS else AutoModelForImageTextToText
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
