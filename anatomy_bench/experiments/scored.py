@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from anatomy_bench.base.progress import Progress
-from anatomy_bench.claim.claim import Estimate
 from anatomy_bench.engine.cost import Cost, ModelSize, sweep_cost
 from anatomy_bench.engine.interventions import Intact, Intervention
 from anatomy_bench.experiments.experiment import Finished, Job, Setting, jobs_of
@@ -79,11 +78,13 @@ class Variant(Record):
     category: str
     sentence_nll_nats: tuple[float, ...]
 
-    def estimate(self, note: str = "") -> Estimate:
-        """The degradation as a claim judges it, with the reason where it has no interval."""
+    @property
+    def unknown(self) -> str:
+        """Why it has no interval although there are sentences enough; nothing if it has one."""
+        if self.interval95_percent is not None:
+            return ""
         is_finite = all(math.isfinite(score) for score in self.sentence_nll_nats)
-        why = "every sentence changes alike" if is_finite else "a sentence has no finite score"
-        return Estimate(self.degradation_percent, self.interval95_percent, note, "" if self.interval95_percent else why)
+        return "every sentence changes alike" if is_finite else "a sentence has no finite score"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ MEASURE = """
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,6 +42,12 @@ class Subject:
 
     def corpus_record(self, corpus):
         return CorpusRecord(corpus.name, corpus.digest, len(corpus.sentences), 10, (1,) * 10)
+
+    def measuring(self, threads):
+        return nullcontext()
+
+    def require_as_loaded(self):
+        pass
 
     def tokenize(self, texts):
         return [[1, 2]] * len(texts)

@@ -63,8 +63,8 @@ def test_each_job_is_measured_once_and_figures_are_those_of_the_verdicts(tiny_fo
     assert set(times.values()) == {1}
     ledger = read_ledger(tmp_path / "fresh")
     judged = {claim.id: claim.verdict for finding in ledger.findings for claim in finding.claims}
-    again = judge(ledger).ledger
-    assert {claim.id: claim.verdict for finding in again.findings for claim in finding.claims} == judged
+    again = {claim.id: claim.verdict for finding in judge(ledger).ledger.findings for claim in finding.claims}
+    assert {name: again[name] for name in judged} == judged
     assert any(verdict.value is not None for verdict in judged.values())
     seconds = {kept.need: kept.data["seconds"] for kept in ledger.measurements}
     stored = {kept.need: kept.data["seconds"] for kept in read_ledger(tmp_path / "first").measurements}

@@ -5,6 +5,7 @@ import numpy as np
 from anatomy_bench.claim.claim import Claim, Estimate, Finding, Kind, Need, below, needs_layer_count
 from anatomy_bench.experiments.ablation.experiment import AblationMeasurement
 from anatomy_bench.experiments.scored import interval_percent
+from anatomy_bench.papers.anatomical_heterogeneity.findings.degradation import degradation_of
 from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import PLACE, degradation_percent, layer_count
 from anatomy_bench.papers.anatomical_heterogeneity.published import PAPER
 
@@ -16,7 +17,7 @@ ON_WIDE = Need("ablation", corpus="wide", layers=ANTI_LAYERS)
 
 def degradation(ablation: AblationMeasurement, layer: int, variant: str) -> Estimate:
     """Degradation of one layer, in percent."""
-    return ablation.layer(layer).variant(variant).estimate()
+    return degradation_of(ablation.layer(layer).variant(variant))
 
 
 def least_degradation(ablation: AblationMeasurement) -> Estimate:

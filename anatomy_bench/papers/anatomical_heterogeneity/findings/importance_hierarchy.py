@@ -16,6 +16,7 @@ from anatomy_bench.claim.claim import (
 )
 from anatomy_bench.experiments.ablation.experiment import AblationMeasurement, LayerAblation
 from anatomy_bench.experiments.scored import Variant, category
+from anatomy_bench.papers.anatomical_heterogeneity.findings.degradation import degradation_of
 from anatomy_bench.papers.anatomical_heterogeneity.findings.table1 import (
     PLACE,
     categories,
@@ -148,7 +149,7 @@ def averaging_ranks_as_skipping(ablation: AblationMeasurement) -> Estimate | Not
 
 def boundary_layer(ablation: AblationMeasurement, layer: int, variant: str) -> Estimate:
     """Degradation of a first or last layer, in percent."""
-    return ablation.layer(layer % ablation.subject.layers).variant(variant).estimate()
+    return degradation_of(ablation.layer(layer % ablation.subject.layers).variant(variant))
 
 
 def _names(layers: set[int]) -> str:

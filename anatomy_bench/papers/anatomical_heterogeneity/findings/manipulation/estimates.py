@@ -13,6 +13,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.expe
     ManipulationMeasurement,
 )
 from anatomy_bench.papers.anatomical_heterogeneity.experiments.manipulation.plan import LOW_RANK
+from anatomy_bench.papers.anatomical_heterogeneity.findings.degradation import degradation_of
 from anatomy_bench.papers.anatomical_heterogeneity.findings.draws import mean_contrast
 from anatomy_bench.papers.anatomical_heterogeneity.published import load
 from anatomy_bench.values.interval import Interval
@@ -40,7 +41,7 @@ def damage(measured: ManipulationMeasurement, layer_set: str, strategy: str) -> 
     variants = measured.layer_set(layer_set).variants
     if strategy not in variants:
         return NotApplicable(f"no {strategy}: no matrix of this architecture is known to write to the residual stream")
-    return variants[strategy].estimate()
+    return degradation_of(variants[strategy])
 
 
 def least_damage(measured: ManipulationMeasurement, layer_set: str, strategies: Sequence[str]) -> Estimate:

@@ -16,6 +16,7 @@ from anatomy_bench.papers.anatomical_heterogeneity.experiments.predictability.ri
     READINGS,
     Reading,
 )
+from anatomy_bench.papers.anatomical_heterogeneity.findings.degradation import degradation_of
 from anatomy_bench.papers.anatomical_heterogeneity.published import load
 from anatomy_bench.values.interval import Interval
 from anatomy_bench.values.statistics import Floats, block_bootstrap_mean, rank_correlation
@@ -133,7 +134,7 @@ def degradation(measured: PredictabilityMeasurement, count: int) -> Estimate | N
     found = _replaced(measured, DEFAULT_READING, count)
     if isinstance(found, NotApplicable):
         return found
-    return found.variant.estimate(f"{_layers(found)}, R² of the weights put in {found.mean_r2:+.2f}")
+    return degradation_of(found.variant, f"{_layers(found)}, R² of the weights put in {found.mean_r2:+.2f}")
 
 
 def degradation_at_high_r2(measured: PredictabilityMeasurement) -> Estimate | NotApplicable:
@@ -147,7 +148,7 @@ def degradation_at_high_r2(measured: PredictabilityMeasurement) -> Estimate | No
         return NotApplicable(
             f"no reading predicts the nine layers with R² ≥ {HIGH_R2}; the best is {best.mean_r2:+.2f}"
         )
-    return best.variant.estimate(f"{best.reading}, R² of the weights put in {best.mean_r2:+.2f}")
+    return degradation_of(best.variant, f"{best.reading}, R² of the weights put in {best.mean_r2:+.2f}")
 
 
 def acceptable_share(measured: PredictabilityMeasurement) -> Estimate:
