@@ -33,6 +33,7 @@ def least_degradation(ablation: AblationMeasurement) -> Estimate:
         layer.variant(AVERAGE).degradation_percent,
         interval_percent(intervals[best]),
         f"L{layer.layer}, of {len(layers)} layers tried",
+        layer.variant(AVERAGE).unknown,
     )
 
 
@@ -45,6 +46,7 @@ def family_wise_degradation(ablation: AblationMeasurement, layer: int) -> Estima
         measured.degradation_percent,
         interval_percent(intervals[[each.layer for each in tried].index(layer)]),
         f"max-T over {len(intervals)} layers",
+        measured.unknown,
     )
 
 
