@@ -28,6 +28,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from anatomy_bench.papers.anatomical_heterogeneity.experiments.growth.text import growth_corpus
 from anatomy_bench.values.corpus import load_corpus
 
 logging.disable_progress_bar()
@@ -124,7 +125,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokens.train_from_iterator(load_corpus("ten").sentences + load_corpus("growth").sentences, trainer)
+    tokens.train_from_iterator(load_corpus("ten").sentences + growth_corpus().sentences, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="<end>")
 
 

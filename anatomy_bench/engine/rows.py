@@ -38,6 +38,11 @@ class Padded:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
         return self.next_ids[self.is_real]
 
+    @property
+    def last_targets(self) -> Tensor:
+        """Which of the targets is the last of each sentence; shape (sentences,), on the CPU."""
+        return self.is_real.cpu().sum(dim=1).cumsum(dim=0) - 1
+
     def before_targets(self, rows: Tensor) -> Tensor:
         """Of something at every position, shape (copies, sentences, tokens, width), what is just before the targets.
 
