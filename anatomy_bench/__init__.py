@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anatomy_bench.notebook import judge, load_subject, measure
+    from anatomy_bench.notebook import judge, load_subject, measure, score
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "judge", "load_subject", "measure"]
+__all__ = ["__version__", "judge", "load_subject", "measure", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,10 @@ DryRunOption = Annotated[
         help="say what would be measured, roughly how long it takes and how much memory it needs; measure nothing",
     ),
 ]
+JsonOption = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE|-", help="write the measurement to this file; - is standard output"),
+]
 LedgerArgument = Annotated[Path, typer.Argument(metavar="LEDGER", help="a ledger.json, or the folder that it is in")]
 
 
@@ -109,14 +113,12 @@ def measure(
         str | None,
         typer.Argument(help="name of an experiment, such as ablation; without one, all that the selected claims read"),
     ] = None,
-    json: Annotated[
-        str | None,
-        typer.Option("--json", metavar="FILE|-", help="write the measurement to this file; - is standard output"),
-    ] = None,
+    json: JsonOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Make one experiment's measurement, or those that the claims of a paper or a finding read."""
-    from anatomy_bench.base.atomic import check_file, write_atomically
+    from anatomy_bench.base.atomic import check_file
+    from anatomy_bench.values.record import to_json
 
     needs = _needs(experiment, selection)
     if json not in (None, "-"):
@@ -127,17 +129,36 @@ def measure(
         _print_plan(run, needs)
         return
     measured = [run.measure(need) for need in needs]
-    if json == "-":
-        typer.echo(_measurements_json(measured, is_list=experiment is None))
+    if experiment is not None:
+        _show(measured[0], json)
     elif json is not None:
-        write_atomically(Path(json), _measurements_json(measured, is_list=experiment is None) + b"\n")
+        _write(b"[" + b",\n".join(to_json(made, indent=2) for made in measured) + b"]", json)
     else:
-        from tabulate import tabulate
-
         for need, made in zip(needs, measured, strict=True):
-            headers, rows = made.table()
-            typer.echo(f"{need.name}\n" if len(needs) > 1 else "", nl=len(needs) > 1)
-            typer.echo(tabulate(rows, headers, disable_numparse=True))
+            typer.echo(f"{need.name}\n")
+            _show(made, None)
+
+
+def _show(measured: "Measurement", json: str | None) -> None:
+    """Print a measurement as a table, or write it as JSON."""
+    from tabulate import tabulate
+
+    from anatomy_bench.values.record import to_json
+
+    if json is not None:
+        _write(to_json(measured, indent=2), json)
+        return
+    headers, rows = measured.table()
+    typer.echo(tabulate(rows, headers, disable_numparse=True))
+
+
+def _write(content: bytes, json: str) -> None:
+    from anatomy_bench.base.atomic import write_atomically
+
+    if json == "-":
+        typer.echo(content)
+    else:
+        write_atomically(Path(json), content + b"\n")
 
 
 def _needs(experiment: str | None, selection: Selection) -> "list[Need]":
@@ -167,11 +188,37 @@ def _needs(experiment: str | None, selection: Selection) -> "list[Need]":
     return [Need(experiment)] if experiment is not None else list(dict.fromkeys(read))
 
 
-def _measurements_json(measured: "Sequence[Measurement]", *, is_list: bool) -> bytes:
-    from anatomy_bench.values.record import to_json
+@app.command()
+@with_options
+def score(
+    options: Options,
+    *,
+    programs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PROGRAM...",
+            help="layers in the order to run: '0-13 15-29', '0-11 [12|13|14]/3 15-29' (docs/programs.md)",
+        ),
+    ],
+    keep_first_token: Annotated[
+        bool,
+        typer.Option(
+            "--keep-first-token", help="keep the first token's stream as in the intact model: is it the sink?"
+        ),
+    ] = False,
+    json: JsonOption = None,
+) -> None:
+    """Score the model with its layers in other orders: change of loss and divergence, with intervals."""
+    from anatomy_bench.base.atomic import check_file
+    from anatomy_bench.engine.program_text import read_program
 
-    each = [to_json(made, indent=2) for made in measured]
-    return b"[" + b",\n".join(each) + b"]" if is_list else each[0]
+    for program in programs:  # a slip is reported before a model is loaded
+        read_program(program)
+    if json not in (None, "-"):
+        check_file(Path(json))
+    run = _run(options)
+    run.prepare()
+    _show(run.score(programs, keeps_first_token=keep_first_token), json)
 
 
 @app.command()

@@ -153,6 +153,20 @@ def measure(
     return Measured(need, subject.measure(need))
 
 
+def score(subject: Run, *programs: str, keeps_first_token: bool = False) -> Measured:
+    """Score a model with its layers in other orders: change of loss and divergence, with intervals.
+
+    Args:
+        subject: from `load_subject`.
+        programs: such as `0-13 15-29`, which leaves out layer 14 (`docs/programs.md`).
+        keeps_first_token: keep the first token's stream as in the intact model, the control for attention sinks.
+
+    Raises:
+        UsageError: a program cannot be read, or runs a layer that the model lacks.
+    """
+    return Measured(Need("programs"), subject.score(programs, keeps_first_token=keeps_first_token))
+
+
 def judge(subject: Run | Ledger | str | Path | None = None, finding: str | None = None) -> Judged:
     """Judge claims, on a model or on what was measured before.
 

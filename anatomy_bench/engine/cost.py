@@ -7,6 +7,7 @@ model's own weights; each function says what it counts.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from anatomy_bench.engine.arrangement import Arrangement
 from anatomy_bench.engine.interventions import Intervention, Skip
 from anatomy_bench.engine.limits import (
     COLUMNS_PER_PRODUCT,
@@ -15,6 +16,7 @@ from anatomy_bench.engine.limits import (
     TOKENS_PER_TRAINING_WALK,
     TOKENS_PER_WALK,
 )
+from anatomy_bench.engine.program_graph import runs_in_common
 from anatomy_bench.values.measurement import CorpusRecord
 
 FLOAT32_BYTES = 4
@@ -94,6 +96,21 @@ def sweep_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: C
     weights = 3 * size.layer_parameters * FLOAT32_BYTES
     flops = size.pass_flops(passed, corpus.tokens) + size.head_flops(copies * corpus.tokens)
     return Cost(flops, streams + call + weights + _logits_bytes(size, tokens))
+
+
+def programs_cost(arrangements: Sequence[Arrangement], size: ModelSize, corpus: CorpusRecord) -> Cost:
+    """Of scoring programs in one walk, with their divergences from the intact model.
+
+    Operations: of every layer that is run for any of them, once for all that run it on the same stream, and the head's
+    of all. Memory: as for a sweep, with a stream for each program.
+    """
+    tokens = min(TOKENS_PER_WALK, (1 + len(arrangements)) * _padded_tokens(corpus))
+    call_tokens = min(tokens, max(TOKENS_PER_CALL[size.device], *corpus.sentence_tokens))
+    streams = 2 * tokens * size.width * size.bytes_per_parameter
+    call = call_tokens * (6 * size.width + 4 * size.widest) * size.bytes_per_parameter
+    passed = runs_in_common(arrangements, size.layers)
+    flops = size.pass_flops(passed, corpus.tokens) + size.head_flops((1 + len(arrangements)) * corpus.tokens)
+    return Cost(flops, streams + call + _logits_bytes(size, tokens))
 
 
 def plain_cost(interventions: Sequence[Intervention], size: ModelSize, corpus: CorpusRecord) -> Cost:

@@ -18,6 +18,9 @@ TOKENS_PER_WALK = 65536
 VARIANTS_PER_WALK = 64
 """Interventions scored in one walk over the layers."""
 
+PROGRAMS_PER_WALK = 256
+"""Programs whose streams are computed together: what they have in common is computed once."""
+
 TOKENS_PER_TRAINING_WALK = 8192
 """Tokens, padding and copies included, that are trained on together; bounds the memory of activations."""
 

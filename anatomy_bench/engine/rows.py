@@ -39,6 +39,11 @@ class Padded:
         """The real tokens that are predicted, in reading order; shape (targets,)."""
         return self.next_ids.flatten().index_select(0, self.positions)
 
+    @property
+    def last_targets(self) -> Tensor:
+        """Which of the targets is the last of each sentence; shape (sentences,), on the CPU."""
+        return self.sentences.bincount().cumsum(dim=0) - 1
+
     def before_targets(self, rows: Tensor) -> Tensor:
         """From something at every position, shape (copies, sentences, tokens, width), select what precedes a target.
 

@@ -118,6 +118,21 @@ class Run:
             self._measured[need] = task.assemble(finished)
         return self._measured[need]
 
+    def score(self, programs: Sequence[str], *, keeps_first_token: bool = False) -> Measurement:
+        """The model with its layers in other orders.
+
+        Args:
+            programs: in the form of `engine/program_text.py`, such as `0-13 15-29`.
+            keeps_first_token: keep the first token's stream as in the intact model, the control for attention sinks.
+
+        Raises:
+            UsageError: a program cannot be read, or runs a layer that the model lacks.
+        """
+        task = self.task(Need("programs"))
+        config = replace(task.config, programs=tuple(programs), keeps_first_token=keeps_first_token)
+        task = replace(task, config=config)
+        return task.assemble(self._finished(task))
+
     def judge(self, claim: Claim) -> Verdict:
         """The verdict on a claim; measures what it needs unless the claim does not apply."""
         layers = self.subject.record.layers if claim.runs_model else None

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anatomy_bench.base.errors import UnfitModelError, UsageError
-from anatomy_bench.base.progress import Progress
+from anatomy_bench.base.progress import Progress, SilentProgress
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.arithmetic import instructions, plain_arithmetic, require_float32
+from anatomy_bench.engine.arrangement import Arrangement, ProgramScores
 from anatomy_bench.engine.cost import ModelSize
 from anatomy_bench.engine.interventions import Intervention, is_matrix
+from anatomy_bench.engine.program_walk import score_programs
 from anatomy_bench.engine.stack import LayerStack
 from anatomy_bench.engine.sweep import can_walk, sweep
 from anatomy_bench.subject.anatomy import Component, find_components, find_decoder_layers, kinds_of_layers
@@ -234,6 +236,26 @@ class Subject:
         if self.can_be_walked:
             return sweep(self.stack, sentences, interventions, progress)
         return naive.scores(self.stack, sentences, interventions, progress)
+
+    @plain_arithmetic()
+    def score_programs(
+        self,
+        sentences: Sequence[Sequence[int]],
+        arrangements: Sequence[Arrangement],
+        progress: Progress | None = None,
+    ) -> dict[Arrangement, ProgramScores]:
+        """Scores of each tokenised sentence, in nats, with the layers in another order.
+
+        All in one walk (`engine/program_walk.py`); one at a time where the architecture cannot be walked.
+        """
+        if self.can_be_walked:
+            return score_programs(self.stack, sentences, arrangements, progress)
+        with (progress or SilentProgress()).stage("programs", len(arrangements)) as advance:
+            found: dict[Arrangement, ProgramScores] = {}
+            for each in arrangements:
+                found[each] = naive.score_program(self.stack, sentences, each)
+                advance(1)
+            return found
 
     @plain_arithmetic()
     def score_plainly_in_float32(

@@ -1,0 +1,1 @@
+"""Programs that a person types, scored."""
