@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anatomy_bench.base.errors import UsageError
 from anatomy_bench.base.progress import Progress
+from anatomy_bench.engine import programs as orders
 from anatomy_bench.engine.arrangement import Arrangement, ProgramScores
 from anatomy_bench.engine.cost import Cost, ModelSize, programs_cost
 from anatomy_bench.engine.program_text import program_text, read_program
@@ -34,7 +34,7 @@ class ProgramsConfig(Record):
     """What is scored.
 
     Attributes:
-        programs: in the form of `engine/program_text.py`, as they were given.
+        programs: in the form of `engine/program_text.py`, as they were given; empty for each layer left out in turn.
         keeps_first_token: whether the first token's stream is kept as in the intact model (`Arrangement`).
         resamples: bootstrap resamples of the sentences.
     """
@@ -133,7 +133,7 @@ class Programs:
     measurement_type: type[Measurement] = ProgramsMeasurement
 
     def configure(self, profile: Profile, layers: tuple[int, ...] | None) -> ProgramsConfig:
-        """No program yet: `anatomy-bench score` and the notebook name them. Quick resamples less."""
+        """Every layer left out in turn; `anatomy-bench score` names other programs. Quick resamples less."""
         del layers
         return ProgramsConfig((), keeps_first_token=False, resamples=10_000 if profile is Profile.PAPER else 2_000)
 
@@ -141,11 +141,9 @@ class Programs:
         """The intact model, and each program once.
 
         Raises:
-            UsageError: no program is named, or one cannot be read, or runs a layer that the model lacks.
+            UsageError: a program cannot be read, or runs a layer that the model lacks.
         """
-        if not config.programs:
-            raise UsageError("name the programs to score, as in: anatomy-bench score '0-13 15-29'")
-        named = [_unit(text, setting.subject.layers, config) for text in config.programs]
+        named = [_unit(text, setting.subject.layers, config) for text in _programs(setting, config)]
         return list(dict.fromkeys([_intact(setting.subject.layers, config), *named]))
 
     def jobs(self, units: Sequence[ProgramUnit]) -> Sequence[Job]:
@@ -170,7 +168,8 @@ class Programs:
     ) -> ProgramsMeasurement:
         """Changes, divergences and their intervals."""
         assert setting.corpus is not None
-        units = [_unit(text, setting.subject.layers, config) for text in config.programs]
+        programs = _programs(setting, config)
+        units = [_unit(text, setting.subject.layers, config) for text in programs]
         whole = _scores(finished[_intact(setting.subject.layers, config)]).nll_nats
         scores = [_scores(finished[unit]) for unit in units]
         changes = _bootstrap(whole, [each.nll_nats for each in scores], setting, config)
@@ -191,10 +190,17 @@ class Programs:
                     float(np.mean(each.last_kl_nats)),
                 )
                 for text, (change, interval), (divergence, kl_interval), each in zip(
-                    config.programs, changes, divergences, scores, strict=True
+                    programs, changes, divergences, scores, strict=True
                 )
             ),
         )
+
+
+def _programs(setting: Setting, config: ProgramsConfig) -> tuple[str, ...]:
+    every = range(setting.subject.layers)
+    return config.programs or tuple(
+        program_text(orders.layers(*every[:left_out], *every[left_out + 1 :])) for left_out in every
+    )
 
 
 def _unit(text: str, layer_count: int, config: ProgramsConfig) -> ProgramUnit:
