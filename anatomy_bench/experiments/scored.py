@@ -67,7 +67,7 @@ class Variant(Record):
         perplexity: exp(total nats / total tokens).
         degradation_percent: (perplexity / baseline − 1) · 100.
         interval95_percent: of the degradation, by paired bootstrap over sentences; `None` for fewer than 5 distinct
-            sentences, and where all change alike or one has no finite score.
+            sentences, and where one has no finite score.
         category: by the thresholds of `THRESHOLDS_PERCENT`; `Unknown` where a sentence has no finite score.
         sentence_nll_nats: negative log-likelihood of each sentence, from which all this is computed.
     """
@@ -84,7 +84,7 @@ class Variant(Record):
         if self.interval95_percent is not None:
             return ""
         is_finite = all(math.isfinite(score) for score in self.sentence_nll_nats)
-        return "every sentence changes alike" if is_finite else "a sentence has no finite score"
+        return "float64 cannot tell its ends apart" if is_finite else "a sentence has no finite score"
 
 
 @dataclass(frozen=True)
@@ -220,4 +220,4 @@ def interval_percent(interval_nats: Interval | None) -> Interval | None:
     if interval_nats is None:
         return None
     found = Interval(float(percent(interval_nats.low)), float(percent(interval_nats.high)))
-    return None if found.low == found.high else found
+    return None if found.low == found.high and interval_nats.low < interval_nats.high else found

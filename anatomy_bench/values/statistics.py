@@ -26,8 +26,7 @@ _ARRAYS = 6
 """That exist at the same time, of each kind, while resampling."""
 
 _ROUNDING = 1e-6
-"""Share of a number's own size below which a standard error is rounding: of sentences that are all alike, or of a
-resample that drew one sentence only."""
+"""Share of the standard error below which a resample's own error is only rounding: it drew a single sentence."""
 
 _EXACT = 1e-12
 """Share of the largest of some numbers below which their differences are rounding in float64."""
@@ -109,7 +108,7 @@ class PairedBootstrap:
         resampled: the change on each resample, shape (resamples, variants).
         resampled_error: its standard error on each resample, same shape.
         sentences: number of distinct sentences.
-        varies: whether a change differs from sentence to sentence by more than rounding; shape (variants,).
+        is_finite: whether all scores of a variant are; shape (variants,).
     """
 
     delta_nll_nats: Floats
@@ -117,7 +116,7 @@ class PairedBootstrap:
     resampled: Floats
     resampled_error: Floats
     sentences: int
-    varies: NDArray[np.bool_]
+    is_finite: NDArray[np.bool_]
 
     @classmethod
     def over_sentences(
@@ -146,13 +145,13 @@ class PairedBootstrap:
             estimate, error = _ratio_and_error(deltas, tokens, whole)
             for rows, picks in drawn_sentences(count, resamples, rng):
                 resampled[rows], resampled_error[rows] = _ratio_and_error(deltas, tokens, picks)
-            varies = error[0] > _ROUNDING * np.linalg.norm(deltas, axis=1) / tokens.sum()
-        return cls(estimate[0], error[0], resampled, resampled_error, count, varies)
+        return cls(estimate[0], error[0], resampled, resampled_error, count, np.isfinite(estimate[0]))
 
     def intervals(self) -> tuple[Interval | None, ...]:
         """A studentised 95 % interval of each variant's change, in nats.
 
-        `None` for fewer than 5 sentences, and for a change that is the same in all of them or not finite in one.
+        `None` for fewer than 5 sentences, and where a score is not finite. A change that is the same in at least 5
+        distinct sentences is known as well as rounding allows.
         Studentised (bootstrap-t), because plain percentiles of ten skewed sentences are
         too narrow; the tests measure the coverage.
         """
@@ -161,9 +160,9 @@ class PairedBootstrap:
         with np.errstate(invalid="ignore"):
             low, high = np.percentile(self._deviations(), _TAILS, axis=0)
         return tuple(
-            Interval(float(centre - upper * error), float(centre - lower * error)) if varies else None
-            for centre, error, lower, upper, varies in zip(
-                self.delta_nll_nats, self.standard_error, low, high, self.varies, strict=True
+            Interval(float(centre - upper * error), float(centre - lower * error)) if is_finite else None
+            for centre, error, lower, upper, is_finite in zip(
+                self.delta_nll_nats, self.standard_error, low, high, self.is_finite, strict=True
             )
         )
 
@@ -172,12 +171,12 @@ class PairedBootstrap:
 
         One change that is not finite leaves no bound that holds for all.
         """
-        if not (self.tells_spread and self._is_finite):
+        if not (self.tells_spread and self.is_finite.all()):
             return tuple(None for _ in self.delta_nll_nats)
         widest = float(np.percentile(np.abs(self._deviations()).max(axis=1), 100 * CONFIDENCE))
         return tuple(
-            Interval(float(centre - widest * error), float(centre + widest * error)) if varies else None
-            for centre, error, varies in zip(self.delta_nll_nats, self.standard_error, self.varies, strict=True)
+            Interval(float(centre - widest * error), float(centre + widest * error)) if is_finite else None
+            for centre, error, is_finite in zip(self.delta_nll_nats, self.standard_error, self.is_finite, strict=True)
         )
 
     def interval_of(self, statistic: Callable[[Floats], float]) -> Interval | None:
@@ -186,18 +185,14 @@ class PairedBootstrap:
         Args:
             statistic: from changes of shape (variants,), in nats, to a number.
         """
-        if not (self.tells_spread and self._is_finite):
+        if not (self.tells_spread and self.is_finite.all()):
             return None
         return percentile_interval(np.array([statistic(row) for row in self.resampled]))
 
     @property
     def tells_spread(self) -> bool:
-        """Whether there are sentences enough, and any change that is not the same in all of them."""
-        return self.sentences >= LEAST_SENTENCES and bool(self.varies.any())
-
-    @property
-    def _is_finite(self) -> bool:
-        return bool(np.isfinite(self.resampled).all())
+        """Whether there are sentences enough, and scores that are finite."""
+        return self.sentences >= LEAST_SENTENCES and bool(self.is_finite.any())
 
     def _deviations(self) -> Floats:
         """(resampled − estimate) / its own error; 0 where a resample has no spread of its own."""

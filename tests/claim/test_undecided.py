@@ -57,8 +57,8 @@ def test_a_missing_interval_has_a_reason(measured, reason: str):
 
 
 def test_the_reason_of_an_estimate_is_told():
-    asked = claim(above(0), Estimate(1.0, None, unknown="every sentence changes alike"))
-    assert judge(asked, 4, [text(10)]).reason == f"{UNKNOWN}: every sentence changes alike"
+    asked = claim(above(0), Estimate(1.0, None, unknown="a sentence has no finite score"))
+    assert judge(asked, 4, [text(10)]).reason == f"{UNKNOWN}: a sentence has no finite score"
     exact = claim(above(0), Estimate(1.0, None), Kind.CONSISTENCY)
     assert judge(exact, None, ()).word is VerdictWord.SUPPORTED
     assert judge(exact, None, ()).reason == ""

@@ -11,7 +11,7 @@ def mean_contrast(bootstrap: PairedBootstrap, contrasts: Floats) -> tuple[float,
     """Mean over draws of a contrast of the variants' changes, in nats per token.
 
     The interval is Student's over the draws. Its variance is the sum of that between draws and that of the sentences,
-    which all draws share. It is `None` for a single draw, and where nothing varies or is not finite.
+    which all draws share. It is `None` for a single draw, and where a score is not finite.
 
     Args:
         bootstrap: of the variants.
