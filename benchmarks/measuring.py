@@ -55,7 +55,9 @@ def product_rate(matrices: Sequence[Tensor], rows: int = ROWS_OF_PRODUCT) -> flo
 
 def product_rate_of(stack: LayerStack) -> float:
     """The same with every matrix of a model's forward pass: those of its layers, and its head."""
-    matrices = [tensor for layer in stack.layers for tensor in layer.parameters() if is_matrix(tensor)]
+    matrices = [
+        tensor for layer in stack.layers for name, tensor in layer.named_parameters() if is_matrix(name, tensor)
+    ]
     return product_rate([*matrices, stack.model.get_output_embeddings().weight])
 
 

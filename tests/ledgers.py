@@ -67,9 +67,9 @@ Inventor = Callable[[Any, int], Record]
 
 @cache
 def inventors() -> dict[type, Inventor]:
-    """By kind of unit, from every paper's folder of tests that has any; scores are what all other units result in."""
+    """By kind of unit, from the core's and every paper's tests; scores are what all other units result in."""
     found: dict[type, Inventor] = {}
-    for module in of_own_papers("invented").values():
+    for module in (importlib.import_module("experiments.invented"), *of_own_papers("invented").values()):
         found |= module.INVENTED
     return found
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anatomy_bench.base.errors import UnfitModelError, UsageError
+from anatomy_bench.base.errors import InapplicableError, UnfitModelError, UsageError
 from anatomy_bench.base.progress import Progress, SilentProgress
 from anatomy_bench.engine import naive
 from anatomy_bench.engine.arithmetic import instructions, plain_arithmetic, require_float32
@@ -247,7 +247,12 @@ class Subject:
         """Scores of each tokenised sentence, in nats, with the layers in another order.
 
         All in one walk (`engine/program_walk.py`); one at a time where the architecture cannot be walked.
+
+        Raises:
+            InapplicableError: later layers read keys and values that earlier ones have computed.
         """
+        if getattr(self.model.config.get_text_config(), "num_kv_shared_layers", 0):
+            raise InapplicableError(f"layers of {self.name} share keys and values, and run in their own order only")
         if self.can_be_walked:
             return score_programs(self.stack, sentences, arrangements, progress)
         with (progress or SilentProgress()).stage("programs", len(arrangements)) as advance:

@@ -35,4 +35,4 @@ class Borrow(OneLayer):
         require_alike(layer, weights_of, [layer - 1])
         own, lent = weights_of(layer), weights_of(layer - 1)
         takes_matrices = self.parts == "matrices"
-        return {name: (lent if is_matrix(own[name]) == takes_matrices else own)[name] for name in own}
+        return {name: (lent if is_matrix(name, own[name]) == takes_matrices else own)[name] for name in own}
