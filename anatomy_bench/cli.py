@@ -20,7 +20,7 @@ from anatomy_bench.store_command import app as store_app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anatomy_bench.claim.claim import Need
+    from anatomy_bench.claim.claim import Claim, Need
     from anatomy_bench.run.run import Run
     from anatomy_bench.values.measurement import Measurement
 
@@ -120,13 +120,18 @@ def measure(
 ) -> None:
     """Make one experiment's measurement, or those that the claims of a paper or a finding read."""
     from anatomy_bench.base.atomic import check_file
+    from anatomy_bench.claim.claim import Need
+    from anatomy_bench.run.plan import needs_of
     from anatomy_bench.values.record import to_json
 
-    needs = _needs(experiment, selection)
+    claims = _selected(experiment, selection)
     if json not in (None, "-"):
         check_file(Path(json))
     run = _run(options)
     run.prepare()
+    needs = [Need(experiment)] if experiment is not None else needs_of(claims, run.subject.record.layers)
+    if not needs:
+        raise UsageError(f"no selected claim can be asked of a model of {run.subject.record.layers} layers")
     if dry_run:
         _print_plan(run, needs)
         return
@@ -163,13 +168,12 @@ def _write(content: bytes, json: str) -> None:
         write_atomically(Path(json), content + b"\n")
 
 
-def _needs(experiment: str | None, selection: Selection) -> "list[Need]":
-    """What to measure: an experiment on the run's own text, or what the selected claims read.
+def _selected(experiment: str | None, selection: Selection) -> "list[Claim]":
+    """The selected claims that read the experiment, or anything; none where an experiment alone is named.
 
     Raises:
         UsageError: nothing is named, there is no such experiment, or the selected claims do not read it.
     """
-    from anatomy_bench.claim.claim import Need
     from anatomy_bench.registry import get_experiment, selected_findings
 
     if experiment is not None:
@@ -177,17 +181,16 @@ def _needs(experiment: str | None, selection: Selection) -> "list[Need]":
     if not selection.paper and not selection.finding:
         if experiment is None:
             raise UsageError("name an experiment, or select claims by --paper or --finding")
-        return [Need(experiment)]
+        return []
     read = [
-        need
+        claim
         for finding in selected_findings(selection.paper, selection.finding)
         for claim in finding.claims
-        for need in claim.needs
-        if experiment in (None, need.experiment)
+        if any(experiment in (None, need.experiment) for need in claim.needs)
     ]
     if not read:
         raise UsageError(f"the selected claims read no measurement{f' of {experiment}' if experiment else ''}")
-    return [Need(experiment)] if experiment is not None else list(dict.fromkeys(read))
+    return read
 
 
 @app.command()
@@ -204,9 +207,7 @@ def score(
     ],
     keep_first_token: Annotated[
         bool,
-        typer.Option(
-            "--keep-first-token", help="keep the first token's stream as in the intact model: is it the sink?"
-        ),
+        typer.Option("--keep-first-token", help="keep the first token's stream as in the intact model"),
     ] = False,
     json: JsonOption = None,
 ) -> None:
