@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anatomy_bench.base.errors import AnatomyError, UsageError
+from anatomy_bench.base.errors import AnatomyError, InapplicableError, UsageError
 from anatomy_bench.cli_options import with_options
 from anatomy_bench.cli_streams import fail, replace_closed_streams, show_warning
 from anatomy_bench.ledger_commands import atlas, compare, report
@@ -94,13 +94,13 @@ def verify(
     outcomes = {claim_id: each.outcome for claim_id, each in judged.items()}
     if keeping.record_expected:
         judging.write_record(verdicts)
-    if keeping.report is not None:
+    typer.echo(verdict_table(judged_findings(findings, verdicts), outcomes, colour=sys.stdout.isatty()))
+    typer.echo(next_steps(outcomes))
+    if keeping.report is not None:  # last: a stranger's figure may be broken
         from anatomy_bench.report.writing import write_report
         from anatomy_bench.run.ledger import make_ledger
 
         write_report(make_ledger(findings, verdicts, run.measurements, options), keeping.report)
-    typer.echo(verdict_table(judged_findings(findings, verdicts), outcomes, colour=sys.stdout.isatty()))
-    typer.echo(next_steps(outcomes))
     if strict and Outcome.FAILED in outcomes.values():
         raise typer.Exit(1)
 
@@ -135,15 +135,32 @@ def measure(
     if dry_run:
         _print_plan(run, needs)
         return
-    measured = [run.measure(need) for need in needs]
+    measured = _measured(run, needs)
     if experiment is not None:
         _show(measured[0], json)
     elif json is not None:
         _write(b"[" + b",\n".join(to_json(made, indent=2) for made in measured) + b"]", json)
     else:
-        for need, made in zip(needs, measured, strict=True):
-            typer.echo(f"{need.name}\n")
+        for made in measured:
+            typer.echo(f"{made.experiment}{f' on {made.corpus.name}' if made.corpus else ''}\n")
             _show(made, None)
+
+
+def _measured(run: "Run", needs: "Sequence[Need]") -> "list[Measurement]":
+    """Those that this model allows; a line says why another is left out.
+
+    Raises:
+        InapplicableError: it allows none.
+    """
+    made: list[Measurement] = []
+    for need in needs:
+        try:
+            made.append(run.measure(need))
+        except InapplicableError as error:
+            if len(needs) == 1:
+                raise
+            typer.echo(f"anatomy-bench: {need.name} is left out: {error}", err=True)
+    return made
 
 
 def _show(measured: "Measurement", json: str | None) -> None:

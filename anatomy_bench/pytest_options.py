@@ -33,7 +33,7 @@ def add_options(parser: pytest.Parser, prefix: str) -> None:
         elif option.choices:
             settings["choices"] = option.choices
         else:
-            settings["type"] = _seed if option.kind is int else option.kind
+            settings["type"] = seed if option.kind is int else option.kind
             settings["metavar"] = option.metavar
         if option.repeats:
             settings |= {"action": "append", "default": []}
@@ -47,8 +47,9 @@ def options_from(config: pytest.Config) -> Options:
     return options_of({each.name: config.getoption(f"anatomy_{each.name}") for each in declared(Options)})
 
 
-def _seed(text: str) -> int:
-    seed = int(text)
-    if seed < 0:
+def seed(text: str) -> int:
+    """A seed; pytest names this function in its message where the text is no number."""
+    number = int(text)
+    if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
-    return seed
+    return number

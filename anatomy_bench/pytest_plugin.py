@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         finding = get_finding(*marker.args)
     except AnatomyError as error:  # rooms that clash, too: one line, not a traceback of the collection
-        pytest.exit(str(error), returncode=error.exit_code)
+        raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize("claim", [pytest.param(each, id=each.id, marks=_marks(each)) for each in finding.claims])
 
 

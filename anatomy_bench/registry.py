@@ -237,7 +237,9 @@ def _of(paper: Paper) -> list[ModuleType]:
 
 
 def _finding(module: ModuleType, paper: Paper) -> Finding:
-    finding: Finding = module.FINDING
+    finding = module.FINDING
+    if not isinstance(finding, Finding):
+        raise UsageError(f"FINDING of {module.__name__} is no Finding")
     if finding.paper != paper.id:
         raise UsageError(f"{module.__name__} is in the room of {paper.id!r} and says that it is of {finding.paper!r}")
     for claim in finding.claims:
@@ -264,7 +266,7 @@ def _imported(module: str) -> ModuleType:
     """
     try:
         return importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         told = f"{type(error).__name__}: {error}"
         raise UsageError(f"cannot import {module}: {told} (python -c 'import {module}' shows where)") from error
 

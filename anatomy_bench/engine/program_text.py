@@ -18,9 +18,12 @@ from itertools import pairwise
 from anatomy_bench.base.errors import UsageError
 from anatomy_bench.engine.programs import MOST_RUNS, Chain, Layer, Mix, Program, chain, runs_of
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _DEEPEST = 50
 """Brackets within brackets: no protocol needs three."""
+
+_MOST_DIGITS = 9
+"""Of a layer's number or a count: far more than any is long."""
 
 _LEAST_RUN = 2
 """Neighbours that are written as a range."""
@@ -83,12 +86,12 @@ class _Reader:
         return None if at_end else self._step(depth)
 
     def _step(self, depth: int) -> Chain:
-        if found := self._take(r"\s*(\d+)-(\d+)(?![\d.:])"):
-            first, last = int(found[1]), int(found[2])
+        if found := self._take(r"\s*([0-9]+)-([0-9]+)(?![0-9.:])"):
+            first, last = self._integer(found[1]), self._integer(found[2])
             self._check_length(abs(last - first) + 1)
             return Chain(tuple(map(Layer, range(first, last + 1) if first <= last else range(first, last - 1, -1))))
-        if found := self._take(r"\s*(\d+)(?![\d.:x-])"):
-            return Chain((Layer(int(found[1])),))
+        if found := self._take(r"\s*([0-9]+)(?![0-9.:x-])"):
+            return Chain((Layer(self._integer(found[1])),))
         if self._take(r"\s*\("):
             return self._repeat(depth)
         if self._take(r"\s*\["):
@@ -103,10 +106,10 @@ class _Reader:
 
     def _repeat(self, depth: int) -> Chain:
         block = self._program(depth + 1)
-        found = self._take(r"\s*\)x(\d+)")
+        found = self._take(r"\s*\)x([0-9]+)")
         if not found:
             raise self._error("has a ( without )xK behind it, such as (12-15)x3")
-        times = int(found[1])
+        times = self._integer(found[1])
         self._check_length(times * max(1, sum(1 for _ in runs_of(block))))
         return Chain(block.steps * times)
 
@@ -130,13 +133,19 @@ class _Reader:
 
     def _shared(self) -> float | None:
         """The coefficient behind a mix."""
-        if found := self._take(r"/(\d+)"):
-            if int(found[1]) == 0:
+        if found := self._take(r"/([0-9]+)"):
+            parts = self._integer(found[1])
+            if parts == 0:
                 raise self._error("divides by 0")
-            return 1 / int(found[1])
+            return 1 / parts
         if found := self._take(rf"\*({_NUMBER})"):
             return self._finite(found[1])
         return None
+
+    def _integer(self, digits: str) -> int:
+        if len(digits) > _MOST_DIGITS:
+            raise self._error(f"has a number of more than {_MOST_DIGITS} digits")
+        return int(digits)
 
     def _finite(self, number: str) -> float:
         value = float(number)
@@ -187,7 +196,7 @@ def _shared_text(coefficient: float) -> str:
     if coefficient == 1:
         return ""
     parts = round(1 / coefficient) if coefficient else 0
-    return f"/{parts}" if parts > 0 and 1 / parts == coefficient else f"*{coefficient!r}"
+    return f"/{parts}" if 0 < parts < 10**_MOST_DIGITS and 1 / parts == coefficient else f"*{coefficient!r}"
 
 
 def _folded(words: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ pytest plugin does so in every project that has the package installed.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -123,6 +124,10 @@ def declared(group: type) -> Iterator[Declared]:
         yield Declared(each.name, kind, each.default, told["help"], told["metavar"], repeats, hints[each.name])
 
 
+_ACCEPTED: Mapping[Any, Any] = {bool: bool, int: int, Path: (str, PathLike), Profile: str}
+"""By kind of option what a caller may give for it; `str` for all others. A `no` for a flag is no flag."""
+
+
 def options_of(given: Mapping[str, Any]) -> Options:
     """Options from plain values, such as a notebook's: names of profiles as text, paths as text.
 
@@ -141,9 +146,12 @@ def _read(option: Declared, value: Any) -> Any:
         return option.default
     if option.choices and str(value) not in option.choices:
         raise UsageError(f"{option.name} is {value!r}; give {' or '.join(option.choices)}")
+    accepted = _ACCEPTED.get(option.kind, str) if option.name != "model" else _ACCEPTED[Path]
+    if not isinstance(value, accepted) or (isinstance(value, bool) and option.kind is not bool):
+        raise UsageError(f"{option.name} is {value!r}, a {type(value).__name__}; {option.help}")
     if option.name == "model":  # a path may be given as one
         return str(value)
-    return option.kind(value) if option.kind in (Path, Profile, int) else value
+    return option.kind(value) if option.kind in (Path, Profile) else value
 
 
 def repeating(options: Options, subject: "SubjectRecord", made: "Provenance") -> tuple[str, ...]:

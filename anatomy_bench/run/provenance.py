@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anatomy_bench.base.errors import UsageError
 from anatomy_bench.experiments.experiment import Experiment, FollowUp
 from anatomy_bench.registry import experiment_names, experiment_package, get_experiment
 from anatomy_bench.values.measurement import Made, Provenance, Versions
@@ -34,8 +35,8 @@ def code_digest(experiment: str) -> str:
     """Digest of the sources that decide an experiment's results: its version, which nobody can forget to raise.
 
     They are found by folders: the rooms `values` and `engine`, and `subject` if it reads one; what lies directly in the
-    core's `experiments`, in the paper's, and in the paper's room; the experiment's own folder; and all these of another
-    whose measurement its config follows from.
+    core's `experiments`; the paper's room, but for its findings, figures and other experiments; the experiment's own
+    folder, with its data; and all these of another whose measurement its config follows from.
     """
     digest = hashlib.sha256()
     for name, path in sorted(measuring_sources(experiment).items()):
@@ -48,13 +49,25 @@ def measuring_sources(experiment: str) -> dict[str, Path]:
     made, package = get_experiment(experiment), experiment_package(experiment)
     beside = package.rpartition(".")[0]
     rooms = [*_SHARED, *([_OF_SUBJECT] if made.reads_subject else [])]
-    partly = {_CORE_EXPERIMENTS, beside, *([] if beside == _CORE_EXPERIMENTS else [beside.rpartition(".")[0]])}
     sources = _files(package, "**/*")  # with whatever data lie in it
     for room in rooms:
         sources |= _files(room, "**/*.py")
-    for folder in partly:
-        sources |= _files(folder, "*.py")
+    sources |= _files(_CORE_EXPERIMENTS, "*.py")
+    if beside != _CORE_EXPERIMENTS:
+        sources |= _of_room(beside.rpartition(".")[0], package.rpartition(".")[2])
     return sources | (measuring_sources(made.follows) if isinstance(made, FollowUp) else {})
+
+
+def _of_room(room: str, experiment: str) -> dict[str, Path]:
+    """What an experiment may share with others of its paper: all sources but those that read results, and theirs."""
+    found = _files(room, "**/*.py")
+    others = {
+        f"{room}/experiments/{path.parent.name}/"
+        for name, path in found.items()
+        if path.name == "experiment.py" and name.count("/") == 3 and path.parent.name != experiment  # noqa: PLR2004
+    }
+    left_out = (f"{room}/findings/", f"{room}/figures/", *others)
+    return {name: path for name, path in found.items() if not name.startswith(left_out)}
 
 
 def _files(package: str, pattern: str) -> dict[str, Path]:
@@ -70,8 +83,11 @@ def _files(package: str, pattern: str) -> dict[str, Path]:
 def is_current(key: Mapping[str, Any]) -> bool:
     """Whether a run of today, with the sources and libraries that are installed, could still ask for a stored job."""
     experiment, then = key["experiment"], key.get("versions")
-    if experiment not in experiment_names() or key.get("code") != code_digest(experiment):
-        return False
+    try:
+        if experiment not in experiment_names() or key.get("code") != code_digest(experiment):
+            return False
+    except UsageError:  # a room that is broken at the moment: nobody can say, so that nothing is thrown away
+        return True
     try:
         return then == asdict(versions("gguf" if isinstance(then, dict) and then.get("gguf") else None))
     except PackageNotFoundError:
