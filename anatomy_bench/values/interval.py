@@ -31,8 +31,9 @@ class Interval(Record):
         return Interval(self.low - below, self.high + above)
 
     @model_serializer
-    def _as_pair(self) -> tuple[float, float]:
-        return (self.low, self.high)
+    def _as_pair(self) -> tuple[float | str, float | str]:
+        # Ends that are not finite by name, as everywhere: pydantic forgets to where a record has several intervals.
+        return (_written(self.low), _written(self.high))
 
     @model_validator(mode="before")
     @classmethod
@@ -40,3 +41,9 @@ class Interval(Record):
         if isinstance(value, (list, tuple)) and len(value) == 2:  # noqa: PLR2004 (low and high)
             return {"low": value[0], "high": value[1]}
         return value
+
+
+def _written(end: float) -> float | str:
+    if math.isfinite(end):
+        return end
+    return "NaN" if math.isnan(end) else "Infinity" if end > 0 else "-Infinity"
